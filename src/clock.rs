@@ -1,0 +1,179 @@
+//! Instants and the only code that reads a clock.
+//!
+//! Everything else is handed its "now", so that arithmetic can be tested and a wrong
+//! clock can be reasoned about in one place. Depends on nothing of this crate.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// An instant: whole microseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// The nominal instant at which an entry is due; the unit of exactly-once.
+pub type FireTime = Timestamp;
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+    /// Latest instant that is handled: 9999-12-31T23:59:59.999999Z, sixteen digits at most.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// From microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// From a chrono instant; what is finer than a microsecond is cut off.
+    #[must_use]
+    pub fn from_datetime(at: DateTime<Utc>) -> Self {
+        Self(at.timestamp_micros())
+    }
+
+    /// As a chrono instant. Instants outside chrono's range (some 262 000 years) become the epoch.
+    #[must_use]
+    pub fn to_datetime(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+
+    /// This instant moved by `micros`, saturating.
+    #[must_use]
+    pub const fn plus_micros(self, micros: i64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// This instant moved later by `by`, saturating.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        self.plus_micros(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// This instant moved earlier by `by`, saturating.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// Microseconds from `earlier` to this instant; negative when `earlier` is later.
+    #[must_use]
+    pub const fn micros_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Time from `earlier` to this instant, zero when `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.micros_since(earlier)).unwrap_or(0))
+    }
+
+    /// RFC 3339 in UTC with a `Z`; the fraction appears only where there is one.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let form = if self.0 % 1_000_000 == 0 {
+            SecondsFormat::Secs
+        } else {
+            SecondsFormat::Micros
+        };
+        self.to_datetime().to_rfc3339_opts(form, true)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+/// Where "now" comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock: may step, may be wrong.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since an arbitrary start that never steps and goes on while the machine is
+    /// suspended (`CLOCK_BOOTTIME`): a lease runs out during suspend as well.
+    fn boot(&self) -> Duration;
+}
+
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        let t = clock_gettime(ClockId::Realtime);
+        Timestamp(
+            t.tv_sec
+                .saturating_mul(1_000_000)
+                .saturating_add(t.tv_nsec / 1_000),
+        )
+    }
+
+    fn boot(&self) -> Duration {
+        let t = clock_gettime(ClockId::Boottime);
+        Duration::new(
+            u64::try_from(t.tv_sec).unwrap_or(0),
+            u32::try_from(t.tv_nsec).unwrap_or(0),
+        )
+    }
+}
+
+/// A clock that a test moves by hand.
+#[derive(Debug)]
+pub struct ManualClock(Mutex<(Timestamp, Duration)>);
+
+impl ManualClock {
+    /// A clock that reads `wall`.
+    #[must_use]
+    pub fn new(wall: Timestamp) -> Self {
+        Self(Mutex::new((wall, Duration::ZERO)))
+    }
+
+    /// Lets `by` pass on both clocks.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.now();
+        *now = (now.0.plus(by), now.1 + by);
+    }
+
+    /// Sets the wall clock without time passing.
+    pub fn step_to(&self, wall: Timestamp) {
+        self.now().0 = wall;
+    }
+
+    fn now(&self) -> std::sync::MutexGuard<'_, (Timestamp, Duration)> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> Timestamp {
+        self.now().0
+    }
+
+    fn boot(&self) -> Duration {
+        self.now().1
+    }
+}

@@ -10,3 +10,4 @@
 //! fire times of an entry is its *grid*.
 
 pub mod clock;
+pub mod message;

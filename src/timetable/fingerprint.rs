@@ -1,0 +1,77 @@
+//! Hashes that are the same in every process and every build.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+/// Hash of something compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// Of a canonical text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(xxh3_64(text.as_bytes()))
+    }
+
+    /// Of a sequence of fingerprints, in this order.
+    #[must_use]
+    pub fn of_all(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut hash = Xxh3::new();
+        for part in parts {
+            hash.update(&part.0.to_le_bytes());
+        }
+        Self(hash.digest())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Fingerprints of what decides when an entry is due.
+///
+/// `grid` covers the schedule itself, `window` the keys that only cut pieces out of it: an edit of
+/// `end_at` must not move the phase of an interval, an edit of `schedule` anchors it anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Timing {
+    /// Of `schedule`, `relative`, `start_at` and the zone they are read in.
+    pub grid: Fingerprint,
+    /// Of `end_at` and `exclude`.
+    pub window: Fingerprint,
+}
+
+impl From<Timing> for String {
+    fn from(timing: Timing) -> Self {
+        format!("{}{}", timing.grid, timing.window)
+    }
+}
+
+impl TryFrom<String> for Timing {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let half = |range| {
+            text.get(range)
+                .and_then(|hex| u64::from_str_radix(hex, 16).ok())
+        };
+        match (text.len(), half(0..16), half(16..32)) {
+            (32, Some(grid), Some(window)) => Ok(Self {
+                grid: Fingerprint(grid),
+                window: Fingerprint(window),
+            }),
+            _ => Err("a timing fingerprint is 32 hexadecimal digits".into()),
+        }
+    }
+}

@@ -116,6 +116,13 @@ pub trait Clock: Send + Sync + 'static {
     fn boot(&self) -> Duration;
 }
 
+/// Milliseconds on `CLOCK_MONOTONIC`; Kombu begins the names of message files with them.
+#[must_use]
+pub fn monotonic_millis() -> i64 {
+    let t = clock_gettime(ClockId::Monotonic);
+    t.tv_sec.saturating_mul(1_000).saturating_add(t.tv_nsec / 1_000_000)
+}
+
 /// The machine's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -136,6 +143,33 @@ impl Clock for SystemClock {
             u64::try_from(t.tv_sec).unwrap_or(0),
             u32::try_from(t.tv_nsec).unwrap_or(0),
         )
+    }
+}
+
+/// Notices when the wall clock is set.
+#[derive(Debug)]
+pub struct StepDetector {
+    wall: Timestamp,
+    boot: Duration,
+}
+
+impl StepDetector {
+    /// Smaller differences are how clocks are disciplined, not steps; µs.
+    const SMALLEST: i64 = 500_000;
+
+    /// Starts with the present readings of `clock`.
+    #[must_use]
+    pub fn new(clock: &impl Clock) -> Self {
+        Self { wall: clock.wall(), boot: clock.boot() }
+    }
+
+    /// By how many µs the wall clock was set since the last look; positive is forward.
+    pub fn look(&mut self, clock: &impl Clock) -> Option<i64> {
+        let now = Self::new(clock);
+        let expected = self.wall.plus(now.boot.saturating_sub(self.boot));
+        let step = now.wall.micros_since(expected);
+        *self = now;
+        (step.abs() >= Self::SMALLEST).then_some(step)
     }
 }
 

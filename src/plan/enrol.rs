@@ -18,8 +18,6 @@ pub struct Enrolment {
     pub progress: Progress,
     /// The record to write, and `from` with it, unless the store holds it already.
     pub write: Option<Record>,
-    /// The instant before which passed fire times were dropped by a change of the entry.
-    pub dropped_until: Option<Timestamp>,
     /// Why it has to be written.
     pub news: News,
 }
@@ -72,7 +70,6 @@ pub fn enrol(
                 count: recorded.count,
             },
             write: Some(record),
-            dropped_until: None,
             news: News::New,
         };
     };

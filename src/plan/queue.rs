@@ -53,8 +53,8 @@ pub struct Standing {
 pub struct Settled {
     /// Fire times to count as skipped now.
     pub skipped: Vec<Skipped>,
-    /// When a rejected item is tried again.
-    pub retry_at: Option<Timestamp>,
+    /// The item was rejected, and its entry was not failing before.
+    pub first_failure: bool,
 }
 
 impl Plan {
@@ -65,6 +65,11 @@ impl Plan {
             able_since,
             ..Self::default()
         }
+    }
+
+    /// What passed before `instant` counts as missed: the wall clock was set.
+    pub fn set_able_since(&mut self, instant: Timestamp) {
+        self.able_since = instant;
     }
 
     /// Adds an entry, or replaces the one of the same name, standing at `progress`.
@@ -243,7 +248,7 @@ impl Plan {
                         slot.entry.send_instant(next.fire_time)
                     });
                 slot.retry_at = Some(now.plus(pause).min(following.max(now.plus(Backoff::FLOOR))));
-                settled.retry_at = slot.retry_at;
+                settled.first_failure = slot.failures == 1;
                 return settled;
             }
             Outcome::Held => return settled,

@@ -26,6 +26,6 @@ impl Exclude {
         self.days
             .iter()
             .any(|(first, last)| (*first..=*last).contains(&at.date()))
-            || self.tables.iter().any(|table| table.matches(at))
+            || self.tables.iter().any(|table| table.covers(at))
     }
 }

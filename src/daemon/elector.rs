@@ -1,0 +1,201 @@
+//! Stands for election, keeps the lease, gives it up.
+//!
+//! What it announces is trusted for a limited time: the lease counted from the *start* of the last
+//! successful attempt, less a margin, on a clock that also runs during suspend. Safety does not
+//! rest on it (every commit checks the lease where it is stored); it spares work that would be
+//! refused.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Pauses;
+use crate::clock::{Clock, Timestamp};
+use crate::store::{AnyLease, Campaign, Lease, Renewal, StoreError, Term};
+
+/// What this instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leadership {
+    /// Another instance leads, or none can.
+    #[default]
+    Standby,
+    /// This instance leads.
+    Leader {
+        /// Its term.
+        term: Term,
+        /// Reading of [`Clock::boot`] until which it may act on that.
+        trusted_until: Duration,
+        /// How far the store's clock is ahead of this machine's, µs, where it has one.
+        store_ahead: Option<i64>,
+    },
+}
+
+impl Leadership {
+    /// The term, when leading.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
+        match self {
+            Self::Leader { term, .. } => Some(*term),
+            Self::Standby => None,
+        }
+    }
+}
+
+/// How often a standby looks at the lease though nobody woke it.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The task that holds the lease.
+pub struct Elector<C> {
+    /// The lease.
+    pub lease: AnyLease,
+    /// `lease_ttl`; read at each attempt.
+    pub ttl: watch::Receiver<Duration>,
+    /// Where it is announced.
+    pub leadership: watch::Sender<Leadership>,
+    /// Terms that were found to be over when something was committed.
+    pub deposed: mpsc::Receiver<Term>,
+    /// Resign and end.
+    pub stop: CancellationToken,
+    /// The clocks.
+    pub clock: C,
+}
+
+impl<C: Clock> Elector<C> {
+    /// Runs until stopped; resigns before it returns.
+    pub async fn run(mut self) {
+        let mut seen = Term(0);
+        let mut known: Option<String> = None;
+        let mut pauses = Pauses::default();
+        let mut down = false;
+        while !self.stop.is_cancelled() {
+            let ttl = *self.ttl.borrow_and_update();
+            let started = self.clock.boot();
+            let stop = self.stop.clone();
+            let campaign = tokio::select! {
+                // A campaign that is cut off may have been won; the lease then ends by itself.
+                campaign = self.lease.campaign(ttl, seen) => campaign,
+                () = stop.cancelled() => break,
+            };
+            if campaign.is_ok() && std::mem::take(&mut down) {
+                tracing::info!(event = "store_up", "the store answers again");
+            }
+            match campaign {
+                Ok(Campaign::Won(term)) => {
+                    pauses.reset();
+                    seen = seen.max(term);
+                    tracing::info!(
+                        event = "elected",
+                        term = term.0,
+                        previous = known.as_deref().unwrap_or_default(),
+                        "this instance leads"
+                    );
+                    known = None;
+                    self.lead(term, started, ttl).await;
+                }
+                Ok(Campaign::Held { holder, term, ends_in }) => {
+                    pauses.reset();
+                    seen = seen.max(term);
+                    if known.as_ref() != Some(&holder) {
+                        tracing::info!(event = "standby", leader = holder.as_str(), "another instance leads");
+                        known = Some(holder);
+                    }
+                    self.leadership.send_replace(Leadership::Standby);
+                    // Shortly after the lease ends, each standby at a moment of its own.
+                    let wait = ends_in.map_or(POLL, |left| (left + pauses.spread()).min(POLL));
+                    let stop = self.stop.clone();
+                    tokio::select! {
+                        () = self.lease.wait(wait) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut down, true) {
+                        tracing::error!(event = "store_down", %error, "no election is possible; trying on");
+                    }
+                    let pause = pauses.next();
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps the lease until it is lost or given up.
+    async fn lead(&mut self, term: Term, started: Duration, mut ttl: Duration) {
+        let mut trusted_until = trusted(started, ttl);
+        let mut pauses = Pauses::default();
+        let mut failing = false;
+        self.announce(term, trusted_until, None);
+        let mut pause = ttl / 3;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                Some(over) = self.deposed.recv() => {
+                    if over == term {
+                        return self.step_down(term, "the lease was found to be another's");
+                    }
+                    continue;
+                }
+                () = self.stop.cancelled() => return self.resign(term).await,
+            }
+            ttl = *self.ttl.borrow_and_update();
+            let attempt = self.clock.boot();
+            if attempt >= trusted_until {
+                return self.step_down(term, "the lease could not be renewed in time");
+            }
+            let stop = self.stop.clone();
+            let renewal = tokio::select! {
+                renewal = self.lease.renew(term, ttl) => renewal,
+                () = stop.cancelled() => return self.resign(term).await,
+            };
+            match renewal {
+                Ok(Renewal::Held(store_now)) => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(event = "store_up", term = term.0, "the lease is renewed again");
+                    }
+                    pauses.reset();
+                    pause = ttl / 3;
+                    trusted_until = trusted(attempt, ttl);
+                    self.announce(term, trusted_until, store_now);
+                }
+                Ok(Renewal::Lost) | Err(StoreError::Deposed) => {
+                    return self.step_down(term, "the lease is another's or gone");
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(event = "store_down", term = term.0, %error, "the lease could not be renewed; trying on");
+                    }
+                    pause = pauses.next();
+                }
+            }
+        }
+    }
+
+    fn announce(&self, term: Term, trusted_until: Duration, store_now: Option<Timestamp>) {
+        let store_ahead = store_now.map(|at| at.micros_since(self.clock.wall()));
+        self.leadership.send_replace(Leadership::Leader { term, trusted_until, store_ahead });
+    }
+
+    fn step_down(&self, term: Term, why: &str) {
+        tracing::warn!(event = "deposed", term = term.0, why, "this instance no longer leads");
+        self.leadership.send_replace(Leadership::Standby);
+    }
+
+    async fn resign(&mut self, term: Term) {
+        self.leadership.send_replace(Leadership::Standby);
+        match self.lease.resign(term).await {
+            Ok(()) => tracing::info!(event = "resigned", term = term.0, "the lease is given up"),
+            Err(error) => tracing::warn!(
+                event = "resigned", term = term.0, %error, "the lease could not be given up; it ends by itself"
+            ),
+        }
+    }
+}
+
+/// Until when a lease of `ttl`, asked for at `started`, may be acted upon.
+fn trusted(started: Duration, ttl: Duration) -> Duration {
+    started + ttl - ttl / 10
+}

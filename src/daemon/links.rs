@@ -1,0 +1,106 @@
+//! From the settings to store and broker.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::config::{Broker, Settings, StoreLocation};
+use crate::dispatch::{AnyPublisher, Atomic, Confirmed, Dispatcher, Folder};
+use crate::store::file::FileStore;
+use crate::store::redis::{Keys, RedisLease, RedisLedger, server::Dialer};
+use crate::store::{AnyLease, AnyLedger};
+
+/// How this instance reaches its store; the same files and the same identity for its whole life.
+#[derive(Debug, Clone)]
+pub struct Links {
+    instance: String,
+    /// Open once: the lease and every ledger share it.
+    file: Option<FileStore>,
+}
+
+impl Links {
+    /// Links of an instance on `hostname`.
+    #[must_use]
+    pub fn new(settings: &Settings, hostname: &str) -> Self {
+        let label: String = hostname
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            .take(63)
+            .collect();
+        let file = match &settings.store {
+            StoreLocation::File(path) => Some(FileStore::new(path.clone())),
+            StoreLocation::Redis(_) => None,
+        };
+        Self { instance: format!("{label}-{}", Uuid::new_v4().simple()), file }
+    }
+
+    /// This instance's name in the store: host and 128 random bits.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The lease that `settings` name.
+    #[must_use]
+    pub fn lease(&self, settings: &Settings) -> AnyLease {
+        match (&settings.store, &self.file) {
+            (StoreLocation::Redis(servers), _) => AnyLease::Redis(Box::new(RedisLease::new(
+                Dialer::new(servers),
+                keys(settings),
+                self.instance.clone(),
+                deadline(settings),
+            ))),
+            (StoreLocation::File(path), None) => {
+                AnyLease::File(FileStore::new(path.clone()).split().0)
+            }
+            (StoreLocation::File(_), Some(file)) => AnyLease::File(file.clone().split().0),
+        }
+    }
+
+    fn redis_ledger(&self, settings: &Settings, dialer: Dialer) -> RedisLedger {
+        RedisLedger::new(dialer, keys(settings), self.instance.clone(), deadline(settings))
+    }
+
+    fn ledger(&self, settings: &Settings) -> AnyLedger {
+        match (&settings.store, &self.file) {
+            (StoreLocation::Redis(servers), _) => {
+                AnyLedger::Redis(Box::new(self.redis_ledger(settings, Dialer::new(servers))))
+            }
+            (StoreLocation::File(path), None) => {
+                AnyLedger::File(FileStore::new(path.clone()).split().1)
+            }
+            (StoreLocation::File(_), Some(file)) => AnyLedger::File(file.clone().split().1),
+        }
+    }
+
+    /// What publishes and records as `settings` say.
+    #[must_use]
+    pub fn dispatcher(&self, settings: &Settings) -> Dispatcher {
+        match (&settings.broker, &settings.store) {
+            (Broker::Redis(brokers), StoreLocation::Redis(stores)) => {
+                let ledger = self.redis_ledger(settings, Dialer::new(stores));
+                Dispatcher::Redis(Box::new(Atomic::new(ledger, Dialer::new(brokers).database())))
+            }
+            (Broker::Filesystem(folders), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
+                AnyPublisher::Folder(Folder::new(folders)),
+                self.ledger(settings),
+            ))),
+            _ => todo_publisher(),
+        }
+    }
+}
+
+/// Whether both settings lead to the same store and broker in the same way.
+#[must_use]
+pub fn same(old: &Settings, new: &Settings) -> bool {
+    old.broker == new.broker && old.store == new.store && old.lease_ttl == new.lease_ttl
+}
+
+fn keys(settings: &Settings) -> Keys {
+    Keys::new(&settings.state_key_prefix, &settings.name)
+}
+
+/// Every call to the store ends within a third of the lease, so that a renewal can be repeated.
+fn deadline(settings: &Settings) -> Duration {
+    settings.lease_ttl / 3
+}

@@ -1,0 +1,294 @@
+//! The loop: wait for the next send instant, dispatch what is due, settle it.
+//!
+//! One task owns the plan, so nothing is locked. It naps at most a second and reads the wall clock
+//! anew each time: timers stop during suspend and do not notice when the clock is set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::Pauses;
+use super::elector::Leadership;
+use super::office::{self, Memory};
+use super::links::{self, Links};
+use super::report;
+use crate::clock::{Clock, StepDetector, Timestamp};
+use crate::config::Loaded;
+use crate::dispatch::{CHUNK, Dispatcher, Scribe};
+use crate::plan::{Due, Plan};
+use crate::store::{StoreError, Term};
+
+/// Longest nap: what a step of the clock or a suspend can cost.
+const NAP: Duration = Duration::from_secs(1);
+
+/// The task that fires.
+pub struct Metronome<C> {
+    /// The clocks.
+    pub clock: C,
+    /// What is loaded; the latest counts.
+    pub schedule: watch::Receiver<Arc<Loaded>>,
+    /// What the elector says.
+    pub leadership: watch::Receiver<Leadership>,
+    /// Where a lease that was found lost is reported.
+    pub deposed: mpsc::Sender<Term>,
+    /// Publishes and records.
+    pub dispatcher: Dispatcher,
+    /// Makes a dispatcher for changed connection settings.
+    pub links: Links,
+    /// Writes messages.
+    pub scribe: Scribe,
+    /// Finish the chunk in flight and end.
+    pub stop: CancellationToken,
+    /// Whether commits fail at present.
+    pub trouble: Trouble,
+}
+
+/// Why a term ends for the metronome.
+enum Over {
+    /// Another leads, or nobody.
+    Deposed,
+    /// The process is to end.
+    Stopped,
+}
+
+impl<C: Clock> Metronome<C> {
+    /// Runs until stopped.
+    pub async fn run(mut self) {
+        let mut memory = Memory::default();
+        loop {
+            let leading = tokio::select! {
+                leading = self.leadership.wait_for(|leadership| leadership.term().is_some()) => leading,
+                () = self.stop.cancelled() => return,
+            };
+            let Some(term) = leading.ok().and_then(|leadership| leadership.term()) else { return };
+            let mut plan = Plan::default();
+            let over = self.lead(term, &mut plan, &mut memory).await;
+            // Trusted to the end: what the plan knows is what the ledger held.
+            let trusted = matches!(*self.leadership.borrow(),
+                Leadership::Leader { trusted_until, .. } if self.clock.boot() < trusted_until);
+            memory.plan = trusted.then_some(plan);
+            match over {
+                Over::Stopped => return,
+                Over::Deposed => {
+                    let _ = self.deposed.send(term).await;
+                    // Only the elector may say so again.
+                    let still = |leadership: &Leadership| leadership.term() != Some(term);
+                    tokio::select! {
+                        _ = self.leadership.wait_for(still) => {}
+                        () = self.stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn lead(&mut self, term: Term, plan: &mut Plan, memory: &mut Memory) -> Over {
+        let mut loaded = Arc::clone(&self.schedule.borrow_and_update());
+        if let Err(over) = self.take_office(term, &loaded, plan, memory).await {
+            return over;
+        }
+        let mut steps = StepDetector::new(&self.clock);
+        loop {
+            if let Some(over) = self.is_over(term) {
+                return over;
+            }
+            if self.schedule.has_changed().unwrap_or(false) {
+                let new = Arc::clone(&self.schedule.borrow_and_update());
+                if let Err(over) = self.reload(term, plan, memory, &loaded, &new).await {
+                    return over;
+                }
+                loaded = new;
+            }
+            if let Some(step) = steps.look(&self.clock) {
+                report::clock_step(step);
+                plan.set_able_since(self.clock.wall());
+            }
+            let dues = plan.due(self.clock.wall(), CHUNK);
+            if dues.is_empty() {
+                self.nap(plan.next_wake()).await;
+            } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
+                return over;
+            }
+        }
+    }
+
+    /// Whether this term, or the process, is over.
+    fn is_over(&self, term: Term) -> Option<Over> {
+        if self.stop.is_cancelled() {
+            return Some(Over::Stopped);
+        }
+        (self.leadership.borrow().term() != Some(term)).then_some(Over::Deposed)
+    }
+
+    async fn nap(&mut self, wake: Option<Timestamp>) {
+        let nap = wake.map_or(NAP, |at| at.since(self.clock.wall()).min(NAP));
+        tokio::select! {
+            () = tokio::time::sleep(nap) => {}
+            _ = self.leadership.changed() => {}
+            _ = self.schedule.changed() => self.schedule.mark_changed(),
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Waits a pause out unless the term ends before.
+    async fn pause(&mut self, term: Term, pause: Duration) -> Result<(), Over> {
+        let ended = |leadership: &Leadership| leadership.term() != Some(term);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            _ = self.leadership.wait_for(ended) => Err(Over::Deposed),
+            () = self.stop.cancelled() => Err(Over::Stopped),
+        }
+    }
+
+    /// Logs trouble once and waits before the next attempt.
+    async fn trouble(&mut self, term: Term, error: &StoreError) -> Result<(), Over> {
+        let pause = self.trouble.met(error);
+        self.pause(term, pause).await
+    }
+
+    async fn take_office(
+        &mut self,
+        term: Term,
+        loaded: &Loaded,
+        plan: &mut Plan,
+        memory: &mut Memory,
+    ) -> Result<(), Over> {
+        loop {
+            if let Some(over) = self.is_over(term) {
+                return Err(over);
+            }
+            // The instant is taken once: a repeated attempt must not move what counts from it.
+            let now = *memory.since.get_or_insert_with(|| self.clock.wall());
+            let taken = office::take(self.dispatcher.ledger(), term, &loaded.timetable, memory, now);
+            match taken.await {
+                Ok(taken) => {
+                    self.trouble.over();
+                    *plan = taken;
+                    return Ok(());
+                }
+                Err(StoreError::Deposed) => return Err(Over::Deposed),
+                Err(error) => self.trouble(term, &error).await?,
+            }
+        }
+    }
+
+    /// Settles what the old schedule still owes of changed entries, then swaps.
+    async fn reload(
+        &mut self,
+        term: Term,
+        plan: &mut Plan,
+        memory: &mut Memory,
+        old: &Loaded,
+        new: &Loaded,
+    ) -> Result<(), Over> {
+        if new.timetable.digest != old.timetable.digest {
+            loop {
+                let dues = plan.due(new.timetable.loaded_at, CHUNK);
+                if dues.is_empty() {
+                    break;
+                }
+                self.commit(term, plan, memory, old, dues).await?;
+            }
+        }
+        if !links::same(&old.settings, &new.settings) {
+            self.dispatcher = self.links.dispatcher(&new.settings);
+        }
+        loop {
+            let now = self.clock.wall();
+            let ledger = self.dispatcher.ledger();
+            match office::change(ledger, term, plan, &old.timetable, &new.timetable, now).await {
+                Ok(()) => {
+                    self.trouble.over();
+                    return Ok(());
+                }
+                Err(StoreError::Deposed) => return Err(Over::Deposed),
+                Err(error) => self.trouble(term, &error).await?,
+            }
+        }
+    }
+
+    /// Commits one chunk; sends it again while it is not known what became of it.
+    async fn commit(
+        &mut self,
+        term: Term,
+        plan: &mut Plan,
+        memory: &mut Memory,
+        loaded: &Loaded,
+        dues: Vec<Due>,
+    ) -> Result<(), Over> {
+        loop {
+            if let Some(over) = self.is_over(term) {
+                return Err(over);
+            }
+            let trusted_until = match *self.leadership.borrow() {
+                Leadership::Leader { trusted_until, .. } => trusted_until,
+                Leadership::Standby => return Err(Over::Deposed),
+            };
+            if self.clock.boot() >= trusted_until {
+                // The elector is about to renew, or to say that it could not.
+                self.pause(term, Duration::from_millis(20)).await?;
+                continue;
+            }
+            let now = self.clock.wall();
+            match self.dispatcher.dispatch(&self.scribe, term, &dues, now).await {
+                Ok(outcomes) => {
+                    self.trouble.over();
+                    let done = self.clock.wall();
+                    for (due, outcome) in dues.iter().zip(&outcomes) {
+                        let settled = plan.settle(due, outcome, done);
+                        report::settled(&self.scribe, term, due, outcome, &settled, done);
+                    }
+                    for due in &dues {
+                        plan.rearm(due.slot);
+                    }
+                    return Ok(());
+                }
+                Err(StoreError::Deposed) => return Err(Over::Deposed),
+                Err(StoreError::Corrupt) => {
+                    // Nothing was written. The ledger is rebuilt from what this leader knows.
+                    memory.plan = Some(std::mem::take(plan));
+                    memory.rebuild = true;
+                    self.take_office(term, loaded, plan, memory).await?;
+                    return Ok(());
+                }
+                Err(error @ StoreError::Ambiguous(_)) => {
+                    self.trouble(term, &error).await?;
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.trouble(term, &error).await?;
+                    // Nothing was done: what is due by then is decided anew.
+                    for due in &dues {
+                        plan.rearm(due.slot);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Says once that something fails, and once that it works again.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    pauses: Pauses,
+    met: bool,
+}
+
+impl Trouble {
+    /// Logs the first of a row of errors; the pause before the next attempt.
+    fn met(&mut self, error: &StoreError) -> Duration {
+        if !std::mem::replace(&mut self.met, true) {
+            tracing::warn!(event = "retrying", %error, "nothing can be committed; trying on");
+        }
+        self.pauses.next()
+    }
+
+    fn over(&mut self) {
+        if std::mem::take(&mut self.met) {
+            tracing::info!(event = "recovered", "commits succeed again");
+        }
+        self.pauses.reset();
+    }
+}

@@ -1,0 +1,24 @@
+//! The running scheduler: three tasks, joined by values of which only the latest counts.
+//!
+//! - [`elector`] stands for election and announces the leadership;
+//! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
+//! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
+//! - [`reload`] watches the schedule and offers what it compiled;
+//! - [`links`] builds store and broker from the settings;
+//! - [`report`] turns outcomes into log lines;
+//! - [`run`] starts them and stops them in order: stop firing, resign, end.
+
+pub mod backoff;
+pub mod elector;
+pub mod links;
+pub mod metronome;
+pub mod office;
+pub mod reload;
+pub mod report;
+pub mod run;
+
+#[cfg(test)]
+mod tests;
+
+pub use elector::Leadership;
+pub use run::{Options, run};

@@ -1,0 +1,242 @@
+//! What a leader does before it fires: read the ledger, record what is new or changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::report;
+use crate::clock::Timestamp;
+use crate::plan::catch_up::{Reason, Skipped};
+use crate::plan::enrol::{News, RETENTION_DAYS};
+use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol};
+use crate::store::{AnyLedger, Ledger, Loaded, StoreError, Term, Write};
+use crate::timetable::{Entry, EntryName, Timetable};
+
+/// Fire times that are counted when a change drops them; more are "at least".
+const MOST_COUNTED: usize = 20_000;
+
+/// What this process knows of the store from before.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The mark of the store's data, once seen.
+    birth: Option<String>,
+    /// The plan of a term that ended while it was still trusted: as good as the ledger was.
+    pub plan: Option<Plan>,
+    /// Parts of the ledger had to be deleted: write it anew from the plan.
+    pub rebuild: bool,
+    /// When this term began, for entries that were never recorded.
+    pub since: Option<Timestamp>,
+}
+
+/// Reads where every entry of `timetable` stands, records what must be, and plans.
+pub async fn take(
+    ledger: &mut AnyLedger,
+    term: Term,
+    timetable: &Timetable,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Result<Plan, StoreError> {
+    let names: Vec<EntryName> = timetable.entries.keys().cloned().collect();
+    let mut loaded = load(ledger, term, &names).await?;
+    let mut birth = None;
+    let mut stored = Vec::new();
+    if loaded.birth.is_none() {
+        let mark = Uuid::new_v4().simple().to_string();
+        birth = Some(mark);
+    }
+    let lost = birth.is_some() && memory.birth.is_some();
+    if lost {
+        report::state_lost(memory.plan.is_some());
+    }
+    if lost || memory.rebuild {
+        stored = loaded.recorded.iter().map(|recorded| recorded.text.clone()).collect();
+        restore(&mut loaded, &names, timetable, memory.plan.as_ref(), now);
+    }
+    let anew = birth.is_some() || memory.rebuild;
+
+    let mut plan = Plan::new(now);
+    let mut writes = Vec::new();
+    for (place, entry) in timetable.entries.values().enumerate() {
+        let recorded = &loaded.recorded[place];
+        let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
+        count_dropped(entry, recorded, &enrolment);
+        // After a loss everything is written, not only what is new.
+        let record = enrolment.write.or_else(|| recorded.record().filter(|_| anew));
+        if let Some(record) = record {
+            writes.push(Write {
+                entry: Arc::clone(&entry.name),
+                expected: stored.get(place).unwrap_or(&recorded.text).clone(),
+                record: Some(record.to_json()),
+                from: Some(enrolment.progress.from),
+                last: recorded.last.filter(|_| anew),
+                count: Some(recorded.count).filter(|count| anew && *count > 0),
+            });
+        }
+        plan.set(Arc::clone(entry), enrolment.progress);
+    }
+    writes.extend(retire(&loaded.others, now));
+    record(ledger, term, birth.as_deref(), &writes).await?;
+    *memory = Memory { birth: birth.or(loaded.birth), ..Memory::default() };
+    Ok(plan)
+}
+
+/// Brings a running `plan` from the schedule it has to `timetable`.
+pub async fn change(
+    ledger: &mut AnyLedger,
+    term: Term,
+    plan: &mut Plan,
+    old: &Timetable,
+    timetable: &Timetable,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let difference = timetable.difference(old);
+    let touched: Vec<EntryName> =
+        difference.added.iter().chain(&difference.changed).cloned().collect();
+    let names: Vec<EntryName> = touched.iter().chain(&difference.removed).cloned().collect();
+    let loaded = load(ledger, term, &names).await?;
+    let mut writes = Vec::new();
+    let mut standing = Vec::new();
+    for (name, recorded) in names.iter().zip(&loaded.recorded) {
+        let Some(entry) = timetable.entries.get(name) else {
+            writes.extend(retire(&[(Arc::clone(name), recorded.text.clone())], now));
+            continue;
+        };
+        let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
+        count_dropped(old.entries.get(name).unwrap_or(entry), recorded, &enrolment);
+        if let Some(record) = &enrolment.write {
+            writes.push(Write {
+                entry: Arc::clone(name),
+                expected: recorded.text.clone(),
+                record: Some(record.to_json()),
+                from: Some(enrolment.progress.from),
+                last: None,
+                count: None,
+            });
+        }
+        standing.push((Arc::clone(entry), enrolment.progress));
+    }
+    record(ledger, term, None, &writes).await?;
+    for (entry, progress) in standing {
+        plan.set(entry, progress);
+    }
+    for name in &difference.removed {
+        plan.remove(name);
+    }
+    Ok(())
+}
+
+/// Reads the ledger; state of the wrong shape is deleted and counts as absent.
+async fn load(
+    ledger: &mut AnyLedger,
+    term: Term,
+    names: &[EntryName],
+) -> Result<Loaded, StoreError> {
+    match ledger.load(names).await {
+        Err(StoreError::Corrupt) => {
+            report::repaired(&ledger.repair(term).await?);
+            ledger.load(names).await
+        }
+        loaded => loaded,
+    }
+}
+
+/// Writes records; what somebody else wrote meanwhile is an error that makes the caller read again.
+async fn record(
+    ledger: &mut AnyLedger,
+    term: Term,
+    birth: Option<&str>,
+    writes: &[Write],
+) -> Result<(), StoreError> {
+    if writes.is_empty() && birth.is_none() {
+        return Ok(());
+    }
+    let conflicts = ledger.enrol(term, birth, writes).await?;
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(format!("{} records were changed by another instance", conflicts.len())))
+}
+
+/// The store lost its data: what a leader remembers is as good; without that nothing past is fired.
+fn restore(
+    loaded: &mut Loaded,
+    names: &[EntryName],
+    timetable: &Timetable,
+    remembered: Option<&Plan>,
+    now: Timestamp,
+) {
+    for (name, recorded) in names.iter().zip(&mut loaded.recorded) {
+        let Some(entry) = timetable.entries.get(name) else { continue };
+        let known = remembered.and_then(|plan| plan.standing(name)).map(|standing| standing.progress);
+        let anchor = known.map_or(now, |progress| progress.anchor);
+        let record = Record {
+            anchor,
+            timing: entry.timing,
+            enabled: entry.policy.enabled,
+            task_id: None,
+            sent_at: None,
+            removed_at: None,
+        };
+        recorded.text = record.to_json();
+        recorded.last = known.and_then(|progress| progress.last).max(recorded.last);
+        recorded.from = Some(known.map_or(now, |progress| progress.from).max(recorded.from.unwrap_or_default()));
+        recorded.count = known.map_or(0, |progress| progress.count).max(recorded.count);
+    }
+}
+
+/// Counts the fire times that a change of timing dropped: passed, not fired, and not looked for
+/// any more.
+fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
+    if enrolment.news != News::Changed {
+        return;
+    }
+    let Some(record) = recorded.record() else { return };
+    let until = enrolment.progress.from;
+    let before = Progress {
+        anchor: record.anchor,
+        from: recorded.from.unwrap_or(record.anchor),
+        last: recorded.last,
+        count: recorded.count,
+    };
+    let mut after = before.base();
+    let mut dropped = Vec::new();
+    while dropped.len() < MOST_COUNTED
+        && let Some(next) = entry.next_after(before.anchor, after)
+        && next.fire_time <= until
+    {
+        after = next.fire_time;
+        dropped.push(after);
+    }
+    if let (Some(&first), Some(&last)) = (dropped.first(), dropped.last()) {
+        let count = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+        let estimated = dropped.len() == MOST_COUNTED;
+        report::skipped(&entry.name, &[Skipped { reason: Reason::Changed, count, first, last, estimated }]);
+    }
+}
+
+/// Marks entries that left the schedule, and forgets those that left long ago.
+fn retire(others: &[(EntryName, String)], now: Timestamp) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for (name, text) in others {
+        let record = match Record::parse(text) {
+            None => None,
+            Some(Record { removed_at: Some(at), .. }) => {
+                if now.since(at) < Duration::from_secs(RETENTION_DAYS * 86_400) {
+                    continue;
+                }
+                None
+            }
+            Some(record) => Some(Record { removed_at: Some(now), ..record }.to_json()),
+        };
+        writes.push(Write {
+            entry: Arc::clone(name),
+            expected: text.clone(),
+            record,
+            from: None,
+            last: None,
+            count: None,
+        });
+    }
+    writes
+}

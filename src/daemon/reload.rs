@@ -1,0 +1,213 @@
+//! Watches the schedule, compiles what changed, and offers it.
+//!
+//! Directories are watched, not files: editors rename, ConfigMaps swap a symlink, and a watch on a
+//! file ends with the first replacement. Any event is only a hint to look again, and so is the
+//! clock, every 30 s: some file systems send nothing. A file that is still being written is left
+//! alone until size and time stand still; content decides, by its digest. A schedule with an error
+//! changes nothing.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Env, Loaded};
+
+/// How long size and modification time must stand still.
+const STILL: Duration = Duration::from_millis(250);
+/// How often is looked without any hint.
+const POLL: Duration = Duration::from_secs(30);
+
+/// The task that keeps the schedule up to date.
+pub struct Reload<C> {
+    /// Files and directories, as on the command line.
+    pub paths: Vec<PathBuf>,
+    /// The environment of the process.
+    pub env: Env,
+    /// Where a good schedule is offered.
+    pub schedule: watch::Sender<Arc<Loaded>>,
+    /// SIGHUP.
+    pub asked: mpsc::Receiver<()>,
+    /// End.
+    pub stop: CancellationToken,
+    /// The clocks.
+    pub clock: C,
+}
+
+impl<C: Clock> Reload<C> {
+    /// Runs until stopped.
+    pub async fn run(mut self) {
+        let (hints, mut hinted) = mpsc::channel::<()>(1);
+        let mut watcher = watch_directories(&self.paths, hints);
+        let mut state = look(&self.paths);
+        let mut refused = None;
+        loop {
+            let asked = tokio::select! {
+                Some(()) = hinted.recv() => false,
+                Some(()) = self.asked.recv() => true,
+                () = tokio::time::sleep(POLL) => false,
+                () = self.stop.cancelled() => return,
+            };
+            let now = look(&self.paths);
+            if now == state && !asked {
+                continue;
+            }
+            state = self.wait_until_still(now).await;
+            // A watched directory may have been replaced.
+            watcher.again(&self.paths);
+            self.load(asked, &mut refused).await;
+        }
+    }
+
+    async fn wait_until_still(&self, mut state: Vec<FileState>) -> Vec<FileState> {
+        loop {
+            tokio::time::sleep(STILL).await;
+            let now = look(&self.paths);
+            if now == state || self.stop.is_cancelled() {
+                return now;
+            }
+            state = now;
+        }
+    }
+
+    async fn load(&self, asked: bool, refused: &mut Option<String>) {
+        let (paths, env, at) = (self.paths.clone(), self.env.clone(), self.clock.wall());
+        // Compiling a large schedule must not hold up the loop.
+        let loaded = tokio::task::spawn_blocking(move || config::load(&paths, &env, at)).await;
+        let Ok(loaded) = loaded else { return };
+        let old = Arc::clone(&self.schedule.borrow());
+        match loaded {
+            Err(report) => {
+                let why = report.one_line();
+                // Said once for one fault, however often it is looked at, and at each SIGHUP.
+                if asked || refused.as_deref() != Some(&why) {
+                    tracing::error!(event = "reload_refused", error = why.as_str(), "the old schedule stays in force");
+                }
+                *refused = Some(why);
+            }
+            Ok(new) => {
+                let immovable = old.settings.refuses_reload_to(&new.settings);
+                if !immovable.is_empty() {
+                    let settings = immovable.join(", ");
+                    if asked || refused.as_deref() != Some(&settings) {
+                        tracing::error!(
+                            event = "reload_refused",
+                            settings = settings.as_str(),
+                            "these settings cannot change while instances run; stop all of them to change them"
+                        );
+                    }
+                    *refused = Some(settings);
+                    return;
+                }
+                *refused = None;
+                if new.source_digest == old.source_digest && !asked {
+                    return;
+                }
+                let difference = new.timetable.difference(&old.timetable);
+                tracing::info!(
+                    event = "reloaded",
+                    entries = new.timetable.entries.len(),
+                    digest = %new.timetable.digest,
+                    added = names(&difference.added),
+                    removed = names(&difference.removed),
+                    changed = names(&difference.changed),
+                );
+                self.schedule.send_replace(Arc::new(new));
+            }
+        }
+    }
+}
+
+/// Entry names for one log line.
+fn names(names: &[crate::timetable::EntryName]) -> String {
+    const SHOWN: usize = 50;
+    let mut text = names.iter().take(SHOWN).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// What tells that a file may have changed, without reading it.
+type FileState = (PathBuf, Option<(u64, std::time::SystemTime, u64)>);
+
+fn look(paths: &[PathBuf]) -> Vec<FileState> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let mut inside: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+                inside.sort();
+                files.extend(inside.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")));
+            }
+            Err(_) => files.push(path.clone()),
+        }
+    }
+    files
+        .into_iter()
+        .map(|path| {
+            let state = std::fs::metadata(&path)
+                .ok()
+                .and_then(|meta| Some((meta.len(), meta.modified().ok()?, meta.ino())));
+            (path, state)
+        })
+        .collect()
+}
+
+struct Directories {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+/// Watches every directory whose change could change a schedule.
+fn watch_directories(paths: &[PathBuf], hints: mpsc::Sender<()>) -> Directories {
+    let handler = move |event: notify::Result<notify::Event>| {
+        // Reading the files causes access events of its own.
+        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+            let _ = hints.try_send(());
+        }
+    };
+    let watcher = match RecommendedWatcher::new(handler, Config::default()) {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(event = "watch_failed", %error, "changes are found by looking every 30 s");
+            None
+        }
+    };
+    let mut directories = Directories { watcher, watched: BTreeSet::new() };
+    directories.again(paths);
+    directories
+}
+
+impl Directories {
+    fn again(&mut self, paths: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for directory in std::mem::take(&mut self.watched) {
+            let _ = watcher.unwatch(&directory);
+        }
+        for directory in paths.iter().flat_map(|path| directories_of(path)) {
+            if watcher.watch(&directory, RecursiveMode::NonRecursive).is_ok() {
+                self.watched.insert(directory);
+            }
+        }
+    }
+}
+
+/// The directory itself or the one a file is in, and those that symlinks on the way lead to.
+fn directories_of(path: &Path) -> Vec<PathBuf> {
+    let parent = |path: &Path| match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut directories = vec![if path.is_dir() { path.to_owned() } else { parent(path) }];
+    if let Ok(real) = path.canonicalize() {
+        directories.push(if real.is_dir() { real } else { parent(&real) });
+    }
+    directories
+}

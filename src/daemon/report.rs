@@ -1,0 +1,85 @@
+//! One log line for each thing that happened. Arguments of tasks are never shown.
+
+use crate::clock::Timestamp;
+use crate::dispatch::Scribe;
+use crate::plan::{Action, Due, Outcome, Settled, Skipped};
+use crate::store::Term;
+
+/// What became of one item.
+pub fn settled(scribe: &Scribe, term: Term, due: &Due, outcome: &Outcome, settled: &Settled, now: Timestamp) {
+    skipped(&due.entry.name, &settled.skipped);
+    if due.action == Action::Skip {
+        return;
+    }
+    let entry = &*due.entry.name;
+    let fire_time = due.fire_time;
+    let send_instant = due.entry.send_instant(fire_time);
+    match outcome {
+        Outcome::Fired(_) | Outcome::AlreadyDone(_) | Outcome::Unknown(_) => {
+            if due.misfire {
+                tracing::info!(event = "misfired", entry, %fire_time, "fired late: nobody could fire it in time");
+            }
+            let word = match outcome {
+                Outcome::Fired(_) => "sent",
+                Outcome::AlreadyDone(_) => "repeated",
+                _ => "unknown",
+            };
+            let lag_ms = f64::from(i32::try_from(now.micros_since(send_instant)).unwrap_or(i32::MAX)) / 1e3;
+            tracing::info!(
+                event = "fired",
+                entry,
+                task = &*due.entry.task,
+                task_id = %scribe.task_id(due),
+                %fire_time,
+                lag_ms,
+                queue = due.entry.template.route().queue.as_deref().unwrap_or_default(),
+                term = term.0,
+                outcome = word,
+            );
+        }
+        Outcome::Superseded(stored) => {
+            tracing::info!(event = "skipped", entry, reason = "superseded", %fire_time, %stored);
+        }
+        Outcome::Paused => {
+            tracing::info!(event = "skipped", entry, reason = "paused", count = 1, first = %fire_time, last = %fire_time);
+        }
+        Outcome::Rejected(error) => {
+            // Once for a fire time; its repeats are silent until one succeeds.
+            if settled.first_failure {
+                tracing::warn!(event = "publish_failed", entry, %fire_time, %error, "not published; it is tried again");
+            }
+        }
+        Outcome::Skipped | Outcome::Held => {}
+    }
+}
+
+/// Fire times that were not fired.
+pub fn skipped(entry: &str, all: &[Skipped]) {
+    for Skipped { reason, count, first, last, estimated } in all {
+        tracing::info!(
+            event = "skipped", entry, reason = reason.as_str(), count, %first, %last, estimated
+        );
+    }
+}
+
+/// State of the wrong shape was deleted.
+pub fn repaired(keys: &[String]) {
+    for key in keys {
+        tracing::warn!(event = "state_repaired", key = key.as_str(), "a state key was of another type and was deleted");
+    }
+}
+
+/// The store lost its data.
+pub fn state_lost(remembered: bool) {
+    tracing::error!(
+        event = "state_lost",
+        seeded_from_memory = remembered,
+        "the store lost its data; nothing past is fired again"
+    );
+}
+
+/// The wall clock was set by `step` µs.
+pub fn clock_step(step: i64) {
+    let seconds = f64::from(i32::try_from(step / 1_000).unwrap_or(i32::MAX)) / 1e3;
+    tracing::warn!(event = "clock_step", seconds, "the wall clock was set");
+}

@@ -1,0 +1,154 @@
+//! Starts the tasks and stops them in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::elector::{Elector, Leadership};
+use super::links::Links;
+use super::metronome::{Metronome, Trouble};
+use super::reload::Reload;
+use crate::clock::SystemClock;
+use crate::config::{Env, Loaded};
+use crate::dispatch::Scribe;
+
+/// Longest wait for the chunk in flight, and again for the resignation.
+const PATIENCE: Duration = Duration::from_millis(2_400);
+
+/// What the daemon is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// Files and directories of the schedule, for reloads.
+    pub paths: Vec<PathBuf>,
+    /// The environment, for reloads.
+    pub env: Env,
+    /// The schedule as it was loaded first.
+    pub loaded: Loaded,
+}
+
+/// Runs until SIGTERM or SIGINT; a second signal ends it at once.
+///
+/// # Errors
+/// When signal handlers cannot be installed.
+pub async fn run(options: Options) -> std::io::Result<()> {
+    let mut ends = Ends::install()?;
+    let loaded = Arc::new(options.loaded);
+    let settings = &loaded.settings;
+    tracing::info!(
+        event = "started",
+        version = env!("CARGO_PKG_VERSION"),
+        name = settings.name.as_str(),
+        entries = loaded.timetable.entries.len(),
+        digest = %loaded.timetable.digest,
+        broker = %settings.broker,
+        store = %settings.store,
+        tzdata = %crate::schedule::zone_source(),
+    );
+
+    let links = Links::new(settings, &settings.conventions.identity.hostname);
+    let (leadership, leads) = watch::channel(Leadership::default());
+    let (deposed, deposals) = mpsc::channel(4);
+    let (ttl, ttls) = watch::channel(settings.lease_ttl);
+    let (schedule, schedules) = watch::channel(Arc::clone(&loaded));
+    let (ask, asked) = mpsc::channel(1);
+    let stop_firing = CancellationToken::new();
+    let stop_leading = CancellationToken::new();
+
+    let elector = tokio::spawn(
+        Elector {
+            lease: links.lease(settings),
+            ttl: ttls,
+            leadership,
+            deposed: deposals,
+            stop: stop_leading.clone(),
+            clock: SystemClock,
+        }
+        .run(),
+    );
+    let metronome = tokio::spawn(
+        Metronome {
+            clock: SystemClock,
+            schedule: schedules.clone(),
+            leadership: leads,
+            deposed,
+            dispatcher: links.dispatcher(settings),
+            links,
+            scribe: Scribe::new(&settings.name),
+            stop: stop_firing.clone(),
+            trouble: Trouble::default(),
+        }
+        .run(),
+    );
+    let reload = tokio::spawn(
+        Reload {
+            paths: options.paths,
+            env: options.env,
+            schedule,
+            asked,
+            stop: stop_firing.clone(),
+            clock: SystemClock,
+        }
+        .run(),
+    );
+    tokio::spawn(follow_ttl(schedules, ttl));
+    tracing::info!(event = "ready");
+
+    let reason = ends.first(&ask).await;
+    tracing::info!(event = "stopping", reason);
+    let in_order = async {
+        stop_firing.cancel();
+        let _ = timeout(PATIENCE, metronome).await;
+        stop_leading.cancel();
+        let _ = timeout(PATIENCE, elector).await;
+        let _ = reload.await;
+    };
+    tokio::select! {
+        () = in_order => {}
+        second = ends.first(&ask) => tracing::warn!(event = "stopping", reason = second, "at once"),
+    }
+    tracing::info!(event = "stopped");
+    Ok(())
+}
+
+/// A reloaded `lease_ttl` counts from the next renewal.
+async fn follow_ttl(mut schedules: watch::Receiver<Arc<Loaded>>, ttl: watch::Sender<Duration>) {
+    while schedules.changed().await.is_ok() {
+        ttl.send_replace(schedules.borrow_and_update().settings.lease_ttl);
+    }
+}
+
+/// The signals that end the process, and the one that reloads.
+struct Ends {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Ends {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; passes SIGHUP on as a request to reload.
+    async fn first(&mut self, reload: &mpsc::Sender<()>) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return "SIGTERM",
+                _ = self.int.recv() => return "SIGINT",
+                _ = self.hup.recv() => {
+                    // One that waits already covers this one.
+                    let _ = reload.try_send(());
+                }
+            }
+        }
+    }
+}

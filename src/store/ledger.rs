@@ -1,0 +1,149 @@
+//! What was fired, and from when each entry counts.
+
+use super::{StoreError, Term, file::FileLedger, memory::MemoryLedger, redis::RedisLedger};
+use crate::clock::{FireTime, Timestamp};
+use crate::plan::{Action, Outcome, Recorded};
+use crate::timetable::EntryName;
+
+/// What the ledger holds of the entries asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// Random mark of the store's data; absent when the store is new or lost its data.
+    pub birth: Option<String>,
+    /// One for each name, in the same order.
+    pub recorded: Vec<Recorded>,
+    /// Names of stored entries that were not asked for, with their records.
+    pub others: Vec<(EntryName, String)>,
+}
+
+/// A record to write before an entry fires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The entry.
+    pub entry: EntryName,
+    /// The record as it was read, empty for none: compare-and-set.
+    pub expected: String,
+    /// The new record; `None` forgets the entry altogether.
+    pub record: Option<String>,
+    /// The instant fire times count from; `None` leaves it.
+    pub from: Option<Timestamp>,
+    /// Last published fire time; `None` leaves it.
+    pub last: Option<FireTime>,
+    /// Published fire times; `None` leaves it.
+    pub count: Option<u64>,
+}
+
+/// One fire time to settle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The entry.
+    pub entry: EntryName,
+    /// Its fire time.
+    pub fire_time: FireTime,
+    /// Published, or skipped up to it.
+    pub action: Action,
+    /// The record to store with a published one.
+    pub record: String,
+}
+
+/// Whether a fire time may be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Publish it.
+    Publish,
+    /// It is settled already, this way.
+    Settled(Outcome),
+}
+
+/// Last-run state. Every write checks the lease.
+pub trait Ledger {
+    /// Reads what is recorded of `names`.
+    fn load(
+        &mut self,
+        names: &[EntryName],
+    ) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Records entries, and `birth` with the last of them. Returns for each entry that somebody else has written
+    /// meanwhile its place in `writes`.
+    fn enrol(
+        &mut self,
+        term: Term,
+        birth: Option<&str>,
+        writes: &[Write],
+    ) -> impl Future<Output = Result<Vec<usize>, StoreError>> + Send;
+
+    /// Looks whether fire times may be published elsewhere; reads only.
+    fn claim(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
+
+    /// Records what was published or skipped.
+    fn commit(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> impl Future<Output = Result<Vec<Outcome>, StoreError>> + Send;
+
+    /// Deletes state of the wrong shape and returns what was deleted.
+    fn repair(&mut self, term: Term) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+}
+
+/// The ledger of whichever store is configured.
+#[derive(Debug)]
+pub enum AnyLedger {
+    /// In Redis.
+    Redis(Box<RedisLedger>),
+    /// In a file.
+    File(FileLedger),
+    /// In this process.
+    Memory(MemoryLedger),
+}
+
+impl Ledger for AnyLedger {
+    async fn load(&mut self, names: &[EntryName]) -> Result<Loaded, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.load(names).await,
+            Self::File(ledger) => ledger.load(names).await,
+            Self::Memory(ledger) => ledger.load(names).await,
+        }
+    }
+
+    async fn enrol(
+        &mut self,
+        term: Term,
+        birth: Option<&str>,
+        writes: &[Write],
+    ) -> Result<Vec<usize>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.enrol(term, birth, writes).await,
+            Self::File(ledger) => ledger.enrol(term, birth, writes).await,
+            Self::Memory(ledger) => ledger.enrol(term, birth, writes).await,
+        }
+    }
+
+    async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.claim(term, items).await,
+            Self::File(ledger) => ledger.claim(term, items).await,
+            Self::Memory(ledger) => ledger.claim(term, items).await,
+        }
+    }
+
+    async fn commit(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Outcome>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.commit(term, items).await,
+            Self::File(ledger) => ledger.commit(term, items).await,
+            Self::Memory(ledger) => ledger.commit(term, items).await,
+        }
+    }
+
+    async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.repair(term).await,
+            Self::File(ledger) => ledger.repair(term).await,
+            Self::Memory(ledger) => ledger.repair(term).await,
+        }
+    }
+}

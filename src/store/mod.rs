@@ -1,0 +1,50 @@
+//! Where the lease and the ledger live.
+//!
+//! - [`redis`]: one Redis server, shared by any number of instances;
+//! - [`file`]: an embedded database with a lock, for the instances of one host;
+//! - [`memory`]: a double for tests of the loop.
+//!
+//! [`Lease`] and [`Ledger`] are the seams; one conformance suite runs on every implementation.
+//! May depend on `plan`, `timetable`, `config` and what is below them.
+
+pub mod file;
+pub mod ledger;
+pub mod lease;
+pub mod memory;
+pub mod redis;
+pub mod tables;
+
+#[cfg(test)]
+mod conformance;
+
+use std::fmt;
+
+pub use ledger::{AnyLedger, Claim, Ledger, Loaded, Settlement, Write};
+pub use lease::{AnyLease, Campaign, Lease, Renewal};
+
+/// Number of a leader's time in office; it grows with each election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Term(pub u64);
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Why the store did not do what was asked; the variants are what the caller can do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The caller does not hold the lease; nothing was written. Step down.
+    #[error("the lease is not held by this instance")]
+    Deposed,
+    /// No answer: it may have been done. Send the same again.
+    #[error("no answer from the store: {0}")]
+    Ambiguous(String),
+    /// It was certainly not done. Back off and try again.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A state key is of another type; nothing was written. Repair and try again.
+    #[error("a state key is of another type")]
+    Corrupt,
+}

@@ -1,0 +1,19 @@
+//! Lease and ledger in one Redis server.
+//!
+//! - [`keys`]: the names of all keys;
+//! - [`link`]: one connection that is replaced at the first doubt;
+//! - [`lease`], [`ledger`]: the scripts and their only callers.
+//!
+//! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script
+//! only as KEYS and ARGV.
+
+pub mod keys;
+pub mod lease;
+pub mod ledger;
+pub mod link;
+pub mod server;
+
+pub use keys::Keys;
+pub use lease::RedisLease;
+pub use ledger::{Effect, Item, RedisLedger, Verb};
+pub use link::{Link, LinkError};

@@ -128,17 +128,14 @@ fn pump(direction: Direction, connection: &Connection, shared: &Shared) {
         if connection.is_reset() {
             return;
         }
-        if connection.server_lost.load(Ordering::Relaxed) {
-            match direction {
-                // What the client sends vanishes until it gives up.
-                Direction::Request => waiting.clear(),
-                Direction::Reply => return,
-            }
+        // What the client sends still finds a pump, and nobody behind it, until the client gives up.
+        if direction == Direction::Reply && connection.server_lost.load(Ordering::Relaxed) {
+            return;
         }
         if reader_gone {
             // The server goes on and is listened to: the client's last requests may still be on their way.
             waiting.clear();
-        } else if flush(direction, to, &mut waiting, &mut throttled_until, shared).is_err() {
+        } else if flush(to, &mut waiting, &mut throttled_until, shared).is_err() {
             reader_gone = true;
         }
     }
@@ -185,7 +182,6 @@ fn arrive(
 
 /// Writes what is due and allowed.
 fn flush(
-    direction: Direction,
     mut to: &TcpStream,
     waiting: &mut VecDeque<(Instant, Vec<u8>)>,
     throttled_until: &mut Instant,
@@ -195,10 +191,6 @@ fn flush(
         let mode = shared.state().mode;
         if now() < *due || mode == Mode::Blackhole || mode == Mode::Cut {
             break;
-        }
-        if mode == Mode::RepliesLost && direction == Direction::Reply {
-            waiting.pop_front();
-            continue;
         }
         let mut n = bytes.len();
         if let Mode::Throttle(rate) = mode {

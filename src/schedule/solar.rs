@@ -1,0 +1,213 @@
+//! Celery's solar events, by Meeus' low-precision sun (*Astronomical Algorithms*, ch. 25).
+//!
+//! Events are found between culminations (solar midnight and noon), which are numbered: the n-th
+//! event does not depend on where the search began. Between two culminations the sun only rises or
+//! only sinks, so a crossing is a change of side, and a season without one is passed over in
+//! half-day steps. Against ephem (what Celery uses) events agree within seconds; within a minute
+//! or so at high latitudes, where the sun crosses the horizon at a flat angle.
+
+use super::invalid::{Invalid, shown};
+use crate::clock::{FireTime, Timestamp};
+
+const DAY: f64 = 86_400.0;
+/// Half days searched: more than a year, so that what happens once a year at a pole is found.
+const SEARCH: i64 = 2 * 400;
+/// TT − UT. The sun moves 0.001° in the 20 s it may be off within this century.
+const DELTA_T_DAYS: f64 = 70.0 / DAY;
+
+/// An event by Celery's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Celery's names")]
+pub enum SolarEvent {
+    DawnAstronomical,
+    DawnNautical,
+    DawnCivil,
+    Sunrise,
+    SolarNoon,
+    Sunset,
+    DuskCivil,
+    DuskNautical,
+    DuskAstronomical,
+}
+
+use SolarEvent::{
+    DawnAstronomical, DawnCivil, DawnNautical, DuskAstronomical, DuskCivil, DuskNautical, SolarNoon,
+    Sunrise, Sunset,
+};
+
+/// Name, altitude of the sun in degrees, rising.
+const EVENTS: [(SolarEvent, &str, Option<(f64, bool)>); 9] = [
+    (DawnAstronomical, "dawn_astronomical", Some((-18.0, true))),
+    (DawnNautical, "dawn_nautical", Some((-12.0, true))),
+    (DawnCivil, "dawn_civil", Some((-6.0, true))),
+    (Sunrise, "sunrise", Some((HORIZON, true))),
+    (SolarNoon, "solar_noon", None),
+    (Sunset, "sunset", Some((HORIZON, false))),
+    (DuskCivil, "dusk_civil", Some((-6.0, false))),
+    (DuskNautical, "dusk_nautical", Some((-12.0, false))),
+    (DuskAstronomical, "dusk_astronomical", Some((-18.0, false))),
+];
+/// Refraction at the horizon, 34′; the upper limb counts there.
+const HORIZON: f64 = -34.0 / 60.0;
+
+impl SolarEvent {
+    fn row(self) -> &'static (Self, &'static str, Option<(f64, bool)>) {
+        // Every event has its row, in the order of the enum.
+        &EVENTS[self as usize]
+    }
+
+    /// Celery's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// By Celery's name.
+    ///
+    /// # Errors
+    /// Any other text.
+    pub fn parse(name: &str) -> Result<Self, Invalid> {
+        let row = EVENTS.iter().find(|(_, known, _)| *known == name);
+        row.map(|(event, ..)| *event).ok_or_else(|| {
+            let names: Vec<_> = EVENTS.iter().map(|(_, name, _)| *name).collect();
+            Invalid::new(format!("`{}` is not a solar event", shown(name)))
+                .at("event")
+                .help(format!("there are {}", names.join(", ")))
+        })
+    }
+}
+
+/// An event at a place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Solar {
+    event: SolarEvent,
+    lat: f64,
+    lon: f64,
+}
+
+impl Solar {
+    /// `lat` and `lon` in degrees, north and east positive.
+    ///
+    /// # Errors
+    /// Coordinates out of range or not numbers.
+    pub fn new(event: SolarEvent, lat: f64, lon: f64) -> Result<Self, Invalid> {
+        let check = |field, value: f64, limit: f64| {
+            if value.abs() <= limit {
+                return Ok(());
+            }
+            Err(Invalid::new(format!("`{value}` is out of range"))
+                .at(field)
+                .help(format!("degrees from -{limit} to {limit}")))
+        };
+        check("lat", lat, 90.0)?;
+        check("lon", lon, 180.0)?;
+        Ok(Self { event, lat, lon })
+    }
+
+    /// Strictly after `after`, in whole seconds (so that no machine's rounding shows); `None` when
+    /// the sun does not do it within the next 400 days.
+    pub(super) fn next_after(&self, after: Timestamp) -> Option<FireTime> {
+        #[expect(clippy::cast_precision_loss, reason = "below 2^53 for any year to 9999")]
+        let days = after.as_micros() as f64 / 1e6 / DAY;
+        #[expect(clippy::cast_possible_truncation, reason = "some 3e6 at most")]
+        let first = ((days + self.lon / 360.0) * 2.0).floor() as i64 - 2;
+        (first..first + SEARCH)
+            .filter_map(|half| self.event_in(half))
+            .map(at_second)
+            .find(|at| *at > after)
+    }
+
+    /// The event between culmination `half` and the next; noon: at `half`.
+    fn event_in(&self, half: i64) -> Option<f64> {
+        let Some((altitude, rising)) = self.event.row().2 else {
+            return (half.rem_euclid(2) == 1).then(|| self.culmination(half));
+        };
+        let side = |day: f64| (self.altitude(day, altitude == HORIZON) >= altitude) == rising;
+        let (mut before, mut after) = (self.culmination(half), self.culmination(half + 1));
+        if side(before) || !side(after) {
+            return None;
+        }
+        // Half a day in 2^-28: under a millisecond.
+        for _ in 0..28 {
+            let middle = f64::midpoint(before, after);
+            if side(middle) {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        Some(after)
+    }
+
+    /// Days since the epoch at the culmination `half`: even ones are solar midnights, odd ones noons.
+    fn culmination(&self, half: i64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "some 3e6 at most")]
+        let mut day = half as f64 / 2.0 - self.lon / 360.0;
+        let target = if half.rem_euclid(2) == 1 { 0.0 } else { 180.0 };
+        for _ in 0..3 {
+            let off = (sun(day).hour_angle + self.lon - target + 180.0).rem_euclid(360.0) - 180.0;
+            day -= off / 360.985_647;
+        }
+        day
+    }
+
+    /// Altitude of the sun's centre, or upper limb, in degrees.
+    fn altitude(&self, day: f64, upper_limb: bool) -> f64 {
+        let sun = sun(day);
+        let (lat, dec) = (self.lat.to_radians(), sun.declination.to_radians());
+        let hour_angle = (sun.hour_angle + self.lon).to_radians();
+        let sine = lat.sin() * dec.sin() + lat.cos() * dec.cos() * hour_angle.cos();
+        let centre = sine.clamp(-1.0, 1.0).asin();
+        let parallax = 8.794 / 3600.0 * centre.cos() / sun.distance;
+        let limb = if upper_limb { 959.63 / 3600.0 / sun.distance } else { 0.0 };
+        centre.to_degrees() - parallax + limb
+    }
+
+    pub(super) fn describe(&self) -> String {
+        format!("{} at {}, {}", self.event.name().replace('_', " "), self.lat, self.lon)
+    }
+
+    pub(super) fn canonical(&self) -> String {
+        format!("solar {} {:?} {:?}", self.event.name(), self.lat, self.lon)
+    }
+}
+
+struct Sun {
+    /// Degrees, apparent.
+    declination: f64,
+    /// At Greenwich, degrees.
+    hour_angle: f64,
+    /// Astronomical units.
+    distance: f64,
+}
+
+/// The apparent sun `day` days (UT) after 1970-01-01.
+fn sun(day: f64) -> Sun {
+    // J2000.0 is 10 957.5 days after the epoch.
+    let ut = day - 10_957.5;
+    let t = (ut + DELTA_T_DAYS) / 36_525.0;
+    let mean_longitude = 280.466_46 + t * (36_000.769_83 + t * 0.000_303_2);
+    let anomaly = (357.529_11 + t * (35_999.050_29 - t * 0.000_153_7)).to_radians();
+    let eccentricity = 0.016_708_634 - t * 0.000_042_037;
+    let centre = (1.914_602 - t * (0.004_817 + t * 0.000_014)) * anomaly.sin()
+        + (0.019_993 - t * 0.000_101) * (2.0 * anomaly).sin()
+        + 0.000_289 * (3.0 * anomaly).sin();
+    let node = (125.04 - 1_934.136 * t).to_radians();
+    let nutation = -0.004_78 * node.sin();
+    let longitude = (mean_longitude + centre - 0.005_69 + nutation).to_radians();
+    let obliquity = (23.439_291 - t * 0.013_004_2 + 0.002_56 * node.cos()).to_radians();
+    let right_ascension = (obliquity.cos() * longitude.sin()).atan2(longitude.cos()).to_degrees();
+    let sidereal = 280.460_618_37 + 360.985_647_366_29 * ut + nutation * obliquity.cos();
+    Sun {
+        declination: (obliquity.sin() * longitude.sin()).asin().to_degrees(),
+        hour_angle: (sidereal - right_ascension).rem_euclid(360.0),
+        distance: 1.000_001_018 * (1.0 - eccentricity * eccentricity)
+            / (1.0 + eccentricity * (anomaly + centre.to_radians()).cos()),
+    }
+}
+
+fn at_second(day: f64) -> Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "some 1e11 at most")]
+    let second = (day * DAY).round() as i64;
+    Timestamp::from_micros(second * 1_000_000)
+}

@@ -1,0 +1,37 @@
+//! Zone data of a known release.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Runs the test `name` of this binary again with `TZDIR` pinned; true when that was done and
+/// passed, false in the run that is pinned. Zone data is chosen once per process, from the
+/// environment, so a test cannot pin it for itself.
+pub fn pinned(name: &str) -> bool {
+    const MARK: &str = "BEAT_TEST_PINNED";
+    if std::env::var_os(MARK).is_some() {
+        return false;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(MARK, "1")
+        .env("TZDIR", zoneinfo())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed with pinned zone data");
+    true
+}
+
+/// The zoneinfo directory of the pinned tzdata: `BEAT_TEST_TZDIR`, else the one in the virtual
+/// environment that the test command makes. Missing data fails the test.
+pub fn zoneinfo() -> PathBuf {
+    if let Some(directory) = std::env::var_os("BEAT_TEST_TZDIR") {
+        return directory.into();
+    }
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/lib");
+    let found = std::fs::read_dir(&lib)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/tzdata/zoneinfo")))
+        .find(|path| path.is_dir());
+    found.unwrap_or_else(|| panic!("no tzdata under {}: run the test command", lib.display()))
+}

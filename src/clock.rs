@@ -120,7 +120,9 @@ pub trait Clock: Send + Sync + 'static {
 #[must_use]
 pub fn monotonic_millis() -> i64 {
     let t = clock_gettime(ClockId::Monotonic);
-    t.tv_sec.saturating_mul(1_000).saturating_add(t.tv_nsec / 1_000_000)
+    t.tv_sec
+        .saturating_mul(1_000)
+        .saturating_add(t.tv_nsec / 1_000_000)
 }
 
 /// The machine's clocks.
@@ -160,7 +162,10 @@ impl StepDetector {
     /// Starts with the present readings of `clock`.
     #[must_use]
     pub fn new(clock: &impl Clock) -> Self {
-        Self { wall: clock.wall(), boot: clock.boot() }
+        Self {
+            wall: clock.wall(),
+            boot: clock.boot(),
+        }
     }
 
     /// By how many µs the wall clock was set since the last look; positive is forward.

@@ -1,15 +1,24 @@
 //! Every line of the corpora through the library: fire times exact, solar ones within tolerance,
 //! what is invalid refused. Zone data is pinned to the tzdata release that the corpora name.
 
-mod support;
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "test code"
+)]
+
+#[path = "support/tzdata.rs"]
+mod tzdata;
 
 use beat::clock::Timestamp;
 use beat::schedule::{
-    At, Crontab, Every, FieldValue, Fields, Invalid, Once, Rrule, Schedule, Solar, SolarEvent, Zone,
-    zone_source,
+    At, Crontab, Every, FieldValue, Fields, Invalid, Once, Rrule, Schedule, Solar, SolarEvent,
+    Zone, zone_source,
 };
 use serde_json::{Map, Value};
-use support::tzdata::pinned;
+use tzdata::pinned;
 
 const CORPUS: &str = include_str!("data/corpus_open.jsonl");
 const SOLAR: &str = include_str!("data/solar_ref.jsonl");
@@ -27,7 +36,9 @@ fn instant(text: &str) -> Timestamp {
 
 fn instants(value: &Value) -> Vec<Timestamp> {
     let list = value.as_array().unwrap();
-    list.iter().map(|at| instant(at.as_str().unwrap())).collect()
+    list.iter()
+        .map(|at| instant(at.as_str().unwrap()))
+        .collect()
 }
 
 /// What the schedule file's reader will do; kept to what the corpus needs.
@@ -52,7 +63,8 @@ fn compile(schedule: &Map<String, Value>, zone: &str) -> Result<Schedule, Invali
         ["solar"] => {
             let number = |key: &str| schedule["solar"][key].as_f64().ok_or_else(wrong);
             let event = schedule["solar"]["event"].as_str().ok_or_else(wrong)?;
-            Solar::new(SolarEvent::parse(event)?, number("lat")?, number("lon")?).map(Schedule::Solar)
+            Solar::new(SolarEvent::parse(event)?, number("lat")?, number("lon")?)
+                .map(Schedule::Solar)
         }
         _ => {
             let mut fields = Fields::default();
@@ -76,22 +88,37 @@ fn compile(schedule: &Map<String, Value>, zone: &str) -> Result<Schedule, Invali
 fn field(value: &Value) -> Result<FieldValue, Invalid> {
     match value {
         Value::String(text) => Ok(FieldValue::Text(text.clone())),
-        Value::Array(items) => items.iter().map(field).collect::<Result<_, _>>().map(FieldValue::List),
-        Value::Number(n) => n.as_i64().map(FieldValue::Int).ok_or_else(|| Invalid::new("not whole")),
+        Value::Array(items) => items
+            .iter()
+            .map(field)
+            .collect::<Result<_, _>>()
+            .map(FieldValue::List),
+        Value::Number(n) => n
+            .as_i64()
+            .map(FieldValue::Int)
+            .ok_or_else(|| Invalid::new("not whole")),
         _ => Err(Invalid::new("wrong type")),
     }
 }
 
 fn fires(schedule: &Schedule, after: Timestamp, count: usize) -> Vec<Timestamp> {
-    std::iter::successors(schedule.next_after(after, after), |at| schedule.next_after(after, *at))
-        .take(count)
-        .collect()
+    std::iter::successors(schedule.next_after(after, after), |at| {
+        schedule.next_after(after, *at)
+    })
+    .take(count)
+    .collect()
 }
 
 fn check(line: &Value) -> Result<(), String> {
-    let made = compile(line["schedule"].as_object().unwrap(), line["timezone"].as_str().unwrap());
+    let made = compile(
+        line["schedule"].as_object().unwrap(),
+        line["timezone"].as_str().unwrap(),
+    );
     if line["error"] == true {
-        return made.err().map(|_| ()).ok_or_else(|| "was accepted".to_owned());
+        return made
+            .err()
+            .map(|_| ())
+            .ok_or_else(|| "was accepted".to_owned());
     }
     let schedule = made.map_err(|error| format!("was refused: {error}"))?;
     let expected = instants(&line["next"]);
@@ -113,16 +140,28 @@ fn open_corpus() {
     if pinned("open_corpus") {
         return;
     }
-    assert!(zone_source().version.as_str() >= "2026f", "{}", zone_source());
+    assert!(
+        zone_source().version.as_str() >= "2026f",
+        "{}",
+        zone_source()
+    );
     let mut checked = 0;
     let mut wrong = Vec::new();
     for line in lines(CORPUS).filter(|line| line["tag"] != "far:post2100") {
         checked += 1;
         if let Err(why) = check(&line) {
-            wrong.push(format!("{} {} {}: {why}", line["id"], line["schedule"], line["timezone"]));
+            wrong.push(format!(
+                "{} {} {}: {why}",
+                line["id"], line["schedule"], line["timezone"]
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {checked} lines:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {checked} lines:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert_eq!(checked, 631);
 }
 
@@ -137,7 +176,13 @@ fn solar_reference() {
         let expected = instant(line["next"].as_str().unwrap());
         let found = solar.next_after(after, after);
         let off = found.map(|found| found.micros_since(expected).abs() as f64 / 1e6);
-        if line["celery_fallback"] == true || off.is_none_or(|off| off > number("tolerance_s")) {
+        let right = if line["celery_fallback"] == true {
+            // Celery wakes up at the end of its search, which is no event.
+            found.is_none()
+        } else {
+            off.is_some_and(|off| off <= number("tolerance_s"))
+        };
+        if !right {
             wrong.push(format!("{line}: found {found:?}"));
         }
     }

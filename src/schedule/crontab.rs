@@ -9,7 +9,8 @@ use chrono::{NaiveDateTime, Timelike};
 
 use super::days::Days;
 use super::field::{
-    Bits, DAY_OF_MONTH, DAY_OF_WEEK, Field, FieldValue, HOUR, MINUTE, MONTH_OF_YEAR, SECOND, members,
+    Bits, DAY_OF_MONTH, DAY_OF_WEEK, Field, FieldValue, HOUR, MINUTE, MONTH_OF_YEAR, SECOND,
+    members,
 };
 use super::invalid::{Invalid, shown};
 use super::time_of_day::TimeOfDay;
@@ -61,12 +62,17 @@ impl Crontab {
             line => line,
         };
         // Blanks separate fields, except beside a comma.
-        let tight: Vec<&str> = line.split(',').map(|piece| piece.trim_matches([' ', '\t'])).collect();
+        let tight: Vec<&str> = line
+            .split(',')
+            .map(|piece| piece.trim_matches([' ', '\t']))
+            .collect();
         let tight = tight.join(",");
         let parts: Vec<&str> = tight.split([' ', '\t']).filter(|p| !p.is_empty()).collect();
         let (second, [minute, hour, day, month, weekday]) = match parts[..] {
-            [m, h, d, mo, w] => ("0", [m, h, d, mo, w]),
-            [s, m, h, d, mo, w] => (s, [m, h, d, mo, w]),
+            [minute, hour, day, month, weekday] => ("0", [minute, hour, day, month, weekday]),
+            [second, minute, hour, day, month, weekday] => {
+                (second, [minute, hour, day, month, weekday])
+            }
             _ => {
                 return Err(Invalid::new(format!(
                     "`{}` has {} fields",
@@ -100,7 +106,10 @@ impl Crontab {
             Some(value) => field.value(value),
             None => Ok(field.all()),
         };
-        let second = fields.second.as_ref().map_or(Ok(1), |value| SECOND.value(value))?;
+        let second = fields
+            .second
+            .as_ref()
+            .map_or(Ok(1), |value| SECOND.value(value))?;
         Self::compile(
             [
                 second,
@@ -117,7 +126,11 @@ impl Crontab {
 
     fn compile(sets: [Bits; 6], zone: Zone, dst: Option<Dst>) -> Result<Self, Invalid> {
         let [seconds, minutes, hours, day, month, weekday] = sets;
-        let follows = if hours == HOUR.all() { Dst::Elapsed } else { Dst::Once };
+        let follows = if hours == HOUR.all() {
+            Dst::Elapsed
+        } else {
+            Dst::Once
+        };
         Ok(Self {
             times: TimeOfDay {
                 seconds,
@@ -164,7 +177,9 @@ impl Crontab {
                 let gap = span.fresh..span.local_start();
                 if from <= span.start
                     && !gap.is_empty()
-                    && self.next_local(gap.start).is_some_and(|slot| gap.contains(&slot))
+                    && self
+                        .next_local(gap.start)
+                        .is_some_and(|slot| gap.contains(&slot))
                 {
                     return Some(at_second(span.start));
                 }
@@ -193,12 +208,17 @@ impl Crontab {
         let mut day = self.days.next(today)?;
         if day == today {
             // Below 86 400.
-            if let Some(time) = u32::try_from(second).ok().and_then(|s| self.times.first_from(s)) {
+            if let Some(time) = u32::try_from(second)
+                .ok()
+                .and_then(|s| self.times.first_from(s))
+            {
                 return Some(day * DAY + i64::from(time));
             }
             day = self.days.next(today + 1)?;
         }
-        self.times.first_from(0).map(|time| day * DAY + i64::from(time))
+        self.times
+            .first_from(0)
+            .map(|time| day * DAY + i64::from(time))
     }
 
     /// Local slots in `[from, until)` local seconds, at most `limit`.
@@ -215,7 +235,11 @@ impl Crontab {
             numbers.join(",")
         };
         let star = |field: &Field, bits: Bits| {
-            if bits == field.all() { "*".to_owned() } else { set(bits) }
+            if bits == field.all() {
+                "*".to_owned()
+            } else {
+                set(bits)
+            }
         };
         format!(
             "crontab {} {} {} {} {} {} {} {}",

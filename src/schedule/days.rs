@@ -35,7 +35,11 @@ impl Days {
     ///
     /// # Errors
     /// When no such day exists in any year (30 February).
-    pub fn new(day_of_month: Bits, month_of_year: Bits, day_of_week: Bits) -> Result<Self, Invalid> {
+    pub fn new(
+        day_of_month: Bits,
+        month_of_year: Bits,
+        day_of_week: Bits,
+    ) -> Result<Self, Invalid> {
         let first_day = day_of_month.trailing_zeros();
         if !members(month_of_year).any(|month| first_day <= longest(month)) {
             return Err(Invalid::new(format!(
@@ -54,7 +58,10 @@ impl Days {
             Some(calendar(day_of_month, month_of_year, day_of_week)?)
         };
         // Bits beyond 31, 12 and 6 were never set.
-        #[expect(clippy::cast_possible_truncation, reason = "fields are at most 31, 12 and 6")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "fields are at most 31, 12 and 6"
+        )]
         Ok(Self {
             day_of_month: day_of_month as u32,
             month_of_year: month_of_year as u16,
@@ -83,8 +90,15 @@ impl Days {
     }
 }
 
-fn calendar(day_of_month: Bits, month: Bits, weekday: Bits) -> Result<Arc<cron::Schedule>, Invalid> {
-    #[expect(clippy::cast_possible_truncation, reason = "fields are at most 31, 12 and 6")]
+fn calendar(
+    day_of_month: Bits,
+    month: Bits,
+    weekday: Bits,
+) -> Result<Arc<cron::Schedule>, Invalid> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "fields are at most 31, 12 and 6"
+    )]
     let key = (day_of_month as u32, month as u16, weekday as u8);
     let mut known = CALENDARS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(calendar) = known.get(&key).and_then(Weak::upgrade) {

@@ -3,7 +3,9 @@
 use super::Schedule;
 use super::crontab::{Crontab, Dst};
 use super::days::list;
-use super::field::{Bits, DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH_OF_YEAR, SECOND, members};
+use super::field::{
+    Bits, DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH_OF_YEAR, SECOND, members,
+};
 use super::interval::Every;
 use super::once::Once;
 
@@ -28,7 +30,9 @@ fn of_interval(every: &Every) -> String {
     let length = duration(every.micros());
     match every.zone() {
         Some(zone) if every.is_aligned() => format!("every {length} from local midnight, {zone}"),
-        Some(zone) if every.is_relative() => format!("every {length} rounded down as Celery does, {zone}"),
+        Some(zone) if every.is_relative() => {
+            format!("every {length} rounded down as Celery does, {zone}")
+        }
         _ => format!("every {length}"),
     }
 }
@@ -59,10 +63,17 @@ pub(super) fn duration(micros: i64) -> String {
 fn of_once(once: &Once) -> String {
     let times = once.times();
     let shown = list(times.iter().take(LISTED).map(|(instant, _)| {
-        once.zone().datetime(*instant).format("%Y-%m-%d %H:%M:%S%.f").to_string()
+        once.zone()
+            .datetime(*instant)
+            .format("%Y-%m-%d %H:%M:%S%.f")
+            .to_string()
     }));
     let more = times.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     format!("once at {shown}{more}, {}", once.zone())
 }
 
@@ -73,13 +84,21 @@ fn of_crontab(crontab: &Crontab) -> String {
         words.push(format!("on {weekdays}"));
     }
     if let Some(day) = restriction(&DAY_OF_MONTH, days.day_of_month.into()) {
-        let plural = if days.day_of_month.count_ones() > 1 { "s" } else { "" };
+        let plural = if days.day_of_month.count_ones() > 1 {
+            "s"
+        } else {
+            ""
+        };
         words.push(format!("on day{plural} {day} of the month"));
     }
     if let Some(months) = restriction(&MONTH_OF_YEAR, days.month_of_year.into()) {
         words.push(format!("in {months}"));
     }
-    let follows = if u64::from(crontab.times.hours) == HOUR.all() { Dst::Elapsed } else { Dst::Once };
+    let follows = if u64::from(crontab.times.hours) == HOUR.all() {
+        Dst::Elapsed
+    } else {
+        Dst::Once
+    };
     let dst = match crontab.dst {
         same if same == follows => "",
         Dst::Elapsed => " (repeated hours fire again)",
@@ -94,9 +113,18 @@ fn time_of_day(crontab: &Crontab) -> String {
     if times.len() as usize <= LISTED {
         let form = |slot: i64| {
             let (h, m, s) = (slot / 3_600, slot / 60 % 60, slot % 60);
-            if seconds == 1 { format!("{h:02}:{m:02}") } else { format!("{h:02}:{m:02}:{s:02}") }
+            if seconds == 1 {
+                format!("{h:02}:{m:02}")
+            } else {
+                format!("{h:02}:{m:02}:{s:02}")
+            }
         };
-        let first = |from: i64| u32::try_from(from).ok().and_then(|from| times.first_from(from)).map(i64::from);
+        let first = |from: i64| {
+            u32::try_from(from)
+                .ok()
+                .and_then(|from| times.first_from(from))
+                .map(i64::from)
+        };
         let slots = std::iter::successors(first(0), |slot| first(slot + 1));
         return format!("at {}", list(slots.map(form)));
     }
@@ -108,7 +136,7 @@ fn time_of_day(crontab: &Crontab) -> String {
         words.push(pace(&MINUTE, minutes, "min"));
     }
     match restriction(&HOUR, hours) {
-        None if minutes.count_ones() == 1 => words.push("of every hour".to_owned()),
+        None if minutes.is_power_of_two() => words.push("of every hour".to_owned()),
         None => {}
         Some(set) => {
             let plural = if hours.count_ones() > 1 { "s" } else { "" };
@@ -126,7 +154,10 @@ fn pace(field: &Field, set: Bits, unit: &str) -> String {
     let numbers: Vec<u32> = members(set).collect();
     if let [0, step, ..] = numbers[..]
         && 60 % step == 0
-        && set == (0..60).step_by(step as usize).fold(0, |set, n| set | 1 << n)
+        && set
+            == (0..60)
+                .step_by(step as usize)
+                .fold(0, |set, n| set | 1 << n)
     {
         return format!("every {step} {unit}");
     }
@@ -148,9 +179,16 @@ fn ranges(field: &Field, set: Bits) -> String {
             _ => runs.push((n, n)),
         }
     }
-    list(runs.into_iter().flat_map(|(first, last)| match last - first {
-        0 => vec![field.name_of(first)],
-        1 => vec![field.name_of(first), field.name_of(last)],
-        _ => vec![format!("{} to {}", field.name_of(first), field.name_of(last))],
-    }))
+    list(
+        runs.into_iter()
+            .flat_map(|(first, last)| match last - first {
+                0 => vec![field.name_of(first)],
+                1 => vec![field.name_of(first), field.name_of(last)],
+                _ => vec![format!(
+                    "{} to {}",
+                    field.name_of(first),
+                    field.name_of(last)
+                )],
+            }),
+    )
 }

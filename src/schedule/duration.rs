@@ -30,9 +30,13 @@ pub fn parse_duration(text: &str) -> Result<i64, Invalid> {
         return Err(wrong("it is empty"));
     }
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(end);
-        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let end = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         if unit.is_empty() && end == tail.len() && total == 0 && !number.is_empty() {
             return Err(wrong("a unit is missing"));
@@ -47,8 +51,11 @@ pub fn parse_duration(text: &str) -> Result<i64, Invalid> {
         };
         let micros = units.get(position).map_or(0, |(_, micros)| *micros);
         units = units.get(position + 1..).unwrap_or_default();
-        let part = scaled(number, micros).ok_or_else(|| wrong("number and unit are expected, whole microseconds in all"))?;
-        total = total.checked_add(part).ok_or_else(|| wrong("it is too long"))?;
+        let part = scaled(number, micros)
+            .ok_or_else(|| wrong("number and unit are expected, whole microseconds in all"))?;
+        total = total
+            .checked_add(part)
+            .ok_or_else(|| wrong("it is too long"))?;
         rest = tail;
     }
     Ok(total)

@@ -125,16 +125,26 @@ impl Field {
         let (first, last) = if range == "*" {
             (self.min, self.max)
         } else if let Some((first, last)) = range.split_once('-') {
-            self.ends(self.atom(first, part, sunday_7)?, self.atom(last, part, sunday_7)?)
+            self.ends(
+                self.atom(first, part, sunday_7)?,
+                self.atom(last, part, sunday_7)?,
+            )
         } else if step.is_some() {
             return Err(self
                 .error(format!("`{}` puts a step on a single value", shown(part)))
-                .help(format!("write `{range}-{}/n` for a start and a step", self.max)));
+                .help(format!(
+                    "write `{range}-{}/n` for a start and a step",
+                    self.max
+                )));
         } else {
             let value = self.atom(range, part, sunday_7)?;
             (value, value)
         };
-        let wrapped = if last < first { self.max - self.min + 1 } else { 0 };
+        let wrapped = if last < first {
+            self.max - self.min + 1
+        } else {
+            0
+        };
         let span = self.max - self.min + 1;
         Ok((first..=last + wrapped)
             .step_by(step.unwrap_or(1))
@@ -163,7 +173,9 @@ impl Field {
         }
         let lower = text.to_ascii_lowercase();
         let named = self.names.iter().position(|name| {
-            lower.len() >= 3 && lower.bytes().all(|b| b.is_ascii_lowercase()) && name.starts_with(&lower)
+            lower.len() >= 3
+                && lower.bytes().all(|b| b.is_ascii_lowercase())
+                && name.starts_with(&lower)
         });
         if let Some(position) = named.and_then(|p| u32::try_from(p).ok()) {
             return Ok(self.min + position);
@@ -173,7 +185,11 @@ impl Field {
         } else {
             format!(" in `{}`", shown(part))
         };
-        let found = if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown(text)) };
+        let found = if text.is_empty() {
+            "nothing".to_owned()
+        } else {
+            format!("`{}`", shown(text))
+        };
         Err(self.error(format!("{found} is not one of the {}{inside}", self.plural)))
     }
 
@@ -181,7 +197,10 @@ impl Field {
         match digits(step) {
             Some(n) if n > 0 => Ok(usize::try_from(n).unwrap_or(usize::MAX)),
             _ => Err(self
-                .error(format!("the step of `{}` is not a number above 0", shown(part)))
+                .error(format!(
+                    "the step of `{}` is not a number above 0",
+                    shown(part)
+                ))
                 .help("write `*/15` or `0-30/10`")),
         }
     }
@@ -197,7 +216,9 @@ impl Field {
     fn out_of_range(&self, text: &str) -> Invalid {
         let error = self.error(format!("`{}` is out of range", shown(text)));
         if self.name == DAY_OF_WEEK.name && text == "7" {
-            return error.help("weekdays are 0 (Sunday) to 6; 7 stands for Sunday in a crontab string only");
+            return error.help(
+                "weekdays are 0 (Sunday) to 6; 7 stands for Sunday in a crontab string only",
+            );
         }
         error
     }
@@ -207,14 +228,17 @@ impl Field {
             [first, .., last] => format!(", or names from `{}` to `{}`", &first[..3], &last[..3]),
             _ => String::new(),
         };
-        Invalid::new(message)
-            .at(self.name)
-            .help(format!("{} are {} to {}{names}", self.plural, self.min, self.max))
+        Invalid::new(message).at(self.name).help(format!(
+            "{} are {} to {}{names}",
+            self.plural, self.min, self.max
+        ))
     }
 
     /// Name of a month or weekday, capitalised.
     pub fn name_of(&self, n: u32) -> String {
-        let name = usize::try_from(n - self.min).ok().and_then(|i| self.names.get(i));
+        let name = usize::try_from(n - self.min)
+            .ok()
+            .and_then(|i| self.names.get(i));
         name.map_or_else(
             || n.to_string(),
             |name| format!("{}{}", name[..1].to_ascii_uppercase(), &name[1..]),

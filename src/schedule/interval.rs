@@ -56,9 +56,11 @@ impl Every {
     /// When the interval is longer than a day.
     pub fn aligned(self, zone: Zone) -> Result<Self, Invalid> {
         if self.micros > DAY {
-            return Err(Invalid::new("an interval above one day cannot be aligned to midnight")
-                .at("align")
-                .help("use crontab fields for days, or leave out `align`"));
+            return Err(
+                Invalid::new("an interval above one day cannot be aligned to midnight")
+                    .at("align")
+                    .help("use crontab fields for days, or leave out `align`"),
+            );
         }
         Ok(Self {
             grid: Grid::Aligned(zone),
@@ -129,10 +131,15 @@ impl Every {
     }
 
     fn counted(&self, anchor: Timestamp, after: Timestamp, first: i128) -> Option<FireTime> {
-        let (anchor, after) = (i128::from(anchor.as_micros()), i128::from(after.as_micros()));
+        let (anchor, after) = (
+            i128::from(anchor.as_micros()),
+            i128::from(after.as_micros()),
+        );
         let every = i128::from(self.micros);
         let k = ((after - anchor).div_euclid(every) + 1).max(first);
-        i64::try_from(anchor + k * every).ok().map(Timestamp::from_micros)
+        i64::try_from(anchor + k * every)
+            .ok()
+            .map(Timestamp::from_micros)
     }
 
     fn in_day(&self, zone: &Zone, after: Timestamp) -> Option<FireTime> {

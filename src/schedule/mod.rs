@@ -108,7 +108,10 @@ impl Schedule {
             Self::Solar(solar) => solar.next_after(after),
             Self::Once(once) => once.next_after(anchor, after),
             Self::Rrule(rrule) => rrule.next_after(after),
-            Self::AnyOf(parts) => parts.iter().filter_map(|s| s.next_after(anchor, after)).min(),
+            Self::AnyOf(parts) => parts
+                .iter()
+                .filter_map(|s| s.next_after(anchor, after))
+                .min(),
         };
         next.filter(|at| *at <= LAST_FIRE)
     }

@@ -4,10 +4,10 @@ use std::fmt;
 
 use chrono::NaiveDateTime;
 
+use super::Schedule;
 use super::crontab::{Crontab, Dst};
 use super::days::list;
 use super::zone::{LocalTime, Zone};
-use super::Schedule;
 use crate::clock::{FireTime, Timestamp};
 
 /// Slots that are named; more are counted.
@@ -48,7 +48,9 @@ pub(super) fn note(schedule: &Schedule, fire: FireTime) -> Option<DstNote> {
             let before = fire.plus_micros(-1);
             parts
                 .iter()
-                .filter(|part| part.next_after(Timestamp::from_micros(i64::MIN), before) == Some(fire))
+                .filter(|part| {
+                    part.next_after(Timestamp::from_micros(i64::MIN), before) == Some(fire)
+                })
                 .find_map(|part| note(part, fire))
         }
         Schedule::Every(_) | Schedule::Solar(_) => None,
@@ -63,7 +65,9 @@ fn of_crontab(crontab: &Crontab, fire: FireTime) -> Option<DstNote> {
         Dst::Elapsed => second_pass(&crontab.zone, fire),
         Dst::Once if second == span.start => {
             let mut slots = crontab.slots(span.fresh, span.local_start(), 10_000);
-            if crontab.next_local(span.local_start()) == Some(span.local_start()) && !slots.is_empty() {
+            if crontab.next_local(span.local_start()) == Some(span.local_start())
+                && !slots.is_empty()
+            {
                 slots.push(span.local_start());
             }
             match slots[..] {
@@ -81,7 +85,10 @@ fn second_pass(zone: &Zone, fire: FireTime) -> Option<DstNote> {
     match zone.resolve(local) {
         LocalTime::Fold { second, .. } if second == fire => Some(DstNote {
             kind: DstNoteKind::Doubled,
-            words: format!("doubled: {} is shown twice this day, this is the second pass", clock(local)),
+            words: format!(
+                "doubled: {} is shown twice this day, this is the second pass",
+                clock(local)
+            ),
         }),
         _ => None,
     }
@@ -96,10 +103,19 @@ fn moved(slot: NaiveDateTime) -> DstNote {
 
 fn merged(slots: &[i64]) -> DstNote {
     let words = if slots.len() > NAMED {
-        let ends = [slots.first(), slots.last()].map(|slot| slot.map_or_else(String::new, |s| clock(naive(*s))));
-        format!("merged: stands for {} slots from {} to {}", slots.len(), ends[0], ends[1])
+        let ends = [slots.first(), slots.last()]
+            .map(|slot| slot.map_or_else(String::new, |s| clock(naive(*s))));
+        format!(
+            "merged: stands for {} slots from {} to {}",
+            slots.len(),
+            ends[0],
+            ends[1]
+        )
     } else {
-        format!("merged: stands for {}", list(slots.iter().map(|slot| clock(naive(*slot)))))
+        format!(
+            "merged: stands for {}",
+            list(slots.iter().map(|slot| clock(naive(*slot))))
+        )
     };
     DstNote {
         kind: DstNoteKind::Merged,
@@ -108,7 +124,9 @@ fn merged(slots: &[i64]) -> DstNote {
 }
 
 fn naive(local: i64) -> NaiveDateTime {
-    Timestamp::from_micros(local * 1_000_000).to_datetime().naive_utc()
+    Timestamp::from_micros(local * 1_000_000)
+        .to_datetime()
+        .naive_utc()
 }
 
 /// `02:30`, with seconds where there are some.

@@ -29,14 +29,20 @@ impl At {
         if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
             return Ok(Self::Instant(Timestamp::from_datetime(instant.to_utc())));
         }
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
-            .map(Self::Local)
-            .ok_or_else(|| {
-                Invalid::new(format!("`{}` is not a date and time", shown(text)))
-                    .help("write 2026-12-24T18:00:00, with Z or an offset such as +09:00 for an instant")
-            })
+        [
+            "%Y-%m-%dT%H:%M:%S%.f",
+            "%Y-%m-%d %H:%M:%S%.f",
+            "%Y-%m-%dT%H:%M",
+            "%Y-%m-%d %H:%M",
+        ]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(Self::Local)
+        .ok_or_else(|| {
+            Invalid::new(format!("`{}` is not a date and time", shown(text))).help(
+                "write 2026-12-24T18:00:00, with Z or an offset such as +09:00 for an instant",
+            )
+        })
     }
 
     /// The instant, in `zone`.
@@ -74,12 +80,18 @@ impl Once {
     /// # Errors
     /// An empty list, and instants after 2100 or before 1900.
     pub fn new(times: impl IntoIterator<Item = At>, zone: Zone) -> Result<Self, Invalid> {
-        let mut times: Vec<_> = times.into_iter().map(|at| (at.instant(&zone), at)).collect();
+        let mut times: Vec<_> = times
+            .into_iter()
+            .map(|at| (at.instant(&zone), at))
+            .collect();
         if times.is_empty() {
             return Err(Invalid::new("the list is empty").at("at"));
         }
         let known = EARLIEST..=super::LAST_FIRE.as_micros();
-        if let Some((_, at)) = times.iter().find(|(at, _)| !known.contains(&at.as_micros())) {
+        if let Some((_, at)) = times
+            .iter()
+            .find(|(at, _)| !known.contains(&at.as_micros()))
+        {
             return Err(Invalid::new(format!("{at} is out of range"))
                 .at("at")
                 .help("years are 1900 to 2100"));
@@ -101,7 +113,9 @@ impl Once {
     }
 
     pub(super) fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<FireTime> {
-        let past = |at: &Timestamp| *at <= after || *at < anchor || (*at == anchor && !self.including_anchor);
+        let past = |at: &Timestamp| {
+            *at <= after || *at < anchor || (*at == anchor && !self.including_anchor)
+        };
         let index = self.times.partition_point(|(at, _)| past(at));
         self.times.get(index).map(|(at, _)| *at)
     }
@@ -118,7 +132,9 @@ impl Once {
     pub(super) fn moved_to(&self, fire: FireTime) -> Option<NaiveDateTime> {
         let index = self.times.binary_search_by_key(&fire, |(at, _)| *at).ok()?;
         match self.times.get(index)?.1 {
-            At::Local(local) if matches!(self.zone.resolve(local), LocalTime::Gap { .. }) => Some(local),
+            At::Local(local) if matches!(self.zone.resolve(local), LocalTime::Gap { .. }) => {
+                Some(local)
+            }
             _ => None,
         }
     }
@@ -127,7 +143,11 @@ impl Once {
         let times: Vec<_> = self.times.iter().map(|(_, at)| at.to_string()).collect();
         let local = self.times.iter().any(|(_, at)| matches!(at, At::Local(_)));
         let zone = if local { self.zone.name() } else { "UTC" };
-        let included = if self.including_anchor { " from start" } else { "" };
+        let included = if self.including_anchor {
+            " from start"
+        } else {
+            ""
+        };
         format!("at {} {zone}{included}", times.join(","))
     }
 }

@@ -58,13 +58,19 @@ fn unit(every: i64) -> i64 {
 
 /// One step; later than `start` whatever the zone does.
 fn step(zone: &Zone, every: i64, start: Timestamp) -> Option<Timestamp> {
-    let wall = |from: Timestamp, by: i64| zone.local(from).checked_add_signed(TimeDelta::microseconds(by));
+    let wall = |from: Timestamp, by: i64| {
+        zone.local(from)
+            .checked_add_signed(TimeDelta::microseconds(by))
+    };
     let end = start.plus_micros(every);
     if every >= DAY {
         let naive = wall(start, every)?;
         let midnights = passes(zone, floor(naive, every));
         let next = midnights.into_iter().filter(|at| *at > start).min();
-        return Some(next.unwrap_or_else(|| zone.resolve(naive).rfc5545()).max(start.plus_micros(1)));
+        return Some(
+            next.unwrap_or_else(|| zone.resolve(naive).rfc5545())
+                .max(start.plus_micros(1)),
+        );
     }
     let best = |candidates: &[Timestamp]| candidates.iter().copied().filter(|at| *at <= end).max();
     let mut candidates = passes(zone, floor(zone.local(end), every)).to_vec();
@@ -76,7 +82,11 @@ fn step(zone: &Zone, every: i64, start: Timestamp) -> Option<Timestamp> {
     candidates.extend(passes(zone, floor(wall(end, unit(every))?, every)));
     candidates.extend(passes(zone, floor(wall(start, every)?, every)));
     candidates.retain(|at| *at > start);
-    Some(best(&candidates).or(candidates.iter().copied().min()).unwrap_or(end))
+    Some(
+        best(&candidates)
+            .or(candidates.iter().copied().min())
+            .unwrap_or(end),
+    )
 }
 
 /// Both passes of a local time; one that does not exist is read with the offset before the gap.

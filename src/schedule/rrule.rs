@@ -107,10 +107,6 @@ impl Rrule {
         Ok(Self(Arc::new(inner)))
     }
 
-    pub(super) fn zone(&self) -> &Zone {
-        &self.0.zone
-    }
-
     pub(super) fn next_after(&self, after: Timestamp) -> Option<FireTime> {
         let rule = &*self.0;
         let spans = rule.zone.spans();
@@ -151,11 +147,17 @@ impl Rrule {
         let rule = &*self.0;
         let second = fire.as_micros().div_euclid(1_000_000);
         let index = rule.zone.span_at(second);
-        let (before, span) = (rule.zone.spans().get(index.checked_sub(1)?)?, rule.zone.spans().get(index)?);
+        let (before, span) = (
+            rule.zone.spans().get(index.checked_sub(1)?)?,
+            rule.zone.spans().get(index)?,
+        );
         let local = second + i64::from(before.offset);
         let in_gap = (span.fresh..span.local_start()).contains(&local);
-        (in_gap && rule.walk(local).next() == Some(local))
-            .then(|| Timestamp::from_micros(local * 1_000_000).to_datetime().naive_utc())
+        (in_gap && rule.walk(local).next() == Some(local)).then(|| {
+            Timestamp::from_micros(local * 1_000_000)
+                .to_datetime()
+                .naive_utc()
+        })
     }
 
     pub(super) fn canonical(&self) -> String {
@@ -163,7 +165,12 @@ impl Rrule {
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("by {} from {}, {}", self.0.text, self.dtstart(), self.0.zone)
+        format!(
+            "by {} from {}, {}",
+            self.0.text,
+            self.dtstart(),
+            self.0.zone
+        )
     }
 
     fn dtstart(&self) -> impl std::fmt::Display {

@@ -29,7 +29,6 @@ impl DayRule {
             },
         }
     }
-
 }
 
 /// The start moved to the last interval that begins not later than `from`. At the same place of
@@ -48,7 +47,8 @@ fn expand(
             NaiveDate::from_ymd_opt(start.year() + i32::try_from(years).ok()?, 1, 1)?
         }
         Frequency::Monthly => {
-            let months = i64::from(from.year() - start.year()) * 12 + i64::from(from.month()) - i64::from(start.month());
+            let months = i64::from(from.year() - start.year()) * 12 + i64::from(from.month())
+                - i64::from(start.month());
             start
                 .with_day(1)?
                 .checked_add_months(Months::new(u32::try_from(near(months)).ok()?))?
@@ -68,9 +68,14 @@ fn expand(
     let rule = rule.clone().until(end).validate(moved).ok()?;
     // Limited: the crate looks at `until` only when a day matches, and would else go to 9999.
     let set = RRuleSet::new(moved).rrule(rule).limit();
-    Some((&set).into_iter().map(|day| day.timestamp().div_euclid(DAY)))
+    Some(
+        (&set)
+            .into_iter()
+            .map(|day| day.timestamp().div_euclid(DAY)),
+    )
 }
 
 fn midnight(date: NaiveDate) -> Option<DateTime<Utc>> {
-    Utc.from_local_datetime(&date.and_time(chrono::NaiveTime::MIN)).single()
+    Utc.from_local_datetime(&date.and_time(chrono::NaiveTime::MIN))
+        .single()
 }

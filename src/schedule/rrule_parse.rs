@@ -33,7 +33,9 @@ pub(super) fn parse(
     let start = dtstart.and_utc().timestamp();
     let rule: RRule<Unvalidated> = parts.rest.parse().map_err(|error| crate_error(&error))?;
     let checked = dtstart.and_utc().with_timezone(&Tz::UTC);
-    rule.clone().validate(checked).map_err(|error| crate_error(&error))?;
+    rule.clone()
+        .validate(checked)
+        .map_err(|error| crate_error(&error))?;
     if rule.get_interval() == 0 {
         return Err(refused("INTERVAL is 0").help("write 1 or more"));
     }
@@ -48,13 +50,15 @@ pub(super) fn parse(
         first: start.div_euclid(unit),
     });
     if period.is_some_and(|period| !period.meets(times)) {
-        return Err(refused("the rule never occurs")
-            .help("its interval, counted from dtstart, never meets its BYHOUR, BYMINUTE and BYSECOND"));
+        return Err(refused("the rule never occurs").help(
+            "its interval, counted from dtstart, never meets its BYHOUR, BYMINUTE and BYSECOND",
+        ));
     }
     let count = match parts.count {
         Some(0) => return Err(refused("COUNT is 0").help("write 1 or more")),
         Some(count) if count > MAX_COUNT => {
-            return Err(refused(format!("COUNT {count} is above {MAX_COUNT}")).help("write an UNTIL instead"));
+            return Err(refused(format!("COUNT {count} is above {MAX_COUNT}"))
+                .help("write an UNTIL instead"));
         }
         count => count,
     };
@@ -87,11 +91,17 @@ struct Parts {
 impl Parts {
     fn split(text: &str) -> Result<Self, Invalid> {
         let upper = text.trim().to_ascii_uppercase();
-        let upper = upper.strip_prefix("RRULE:").unwrap_or(&upper).trim_end_matches(';');
+        let upper = upper
+            .strip_prefix("RRULE:")
+            .unwrap_or(&upper)
+            .trim_end_matches(';');
         let plain = |c: char| c.is_ascii_alphanumeric() || "=;,+-".contains(c);
         if upper.len() > MAX_TEXT || !upper.chars().all(plain) {
-            return Err(refused(format!("`{}` is not a recurrence rule", shown(text)))
-                .help("write one rule, such as FREQ=MONTHLY;BYDAY=-1FR; dtstart has its own key"));
+            return Err(
+                refused(format!("`{}` is not a recurrence rule", shown(text))).help(
+                    "write one rule, such as FREQ=MONTHLY;BYDAY=-1FR; dtstart has its own key",
+                ),
+            );
         }
         let (mut rest, mut seen) = (Vec::new(), Vec::new());
         let (mut count, mut until) = (None, None);
@@ -108,7 +118,9 @@ impl Parts {
                 "COUNT" => {
                     let digits = value.bytes().all(|b| b.is_ascii_digit());
                     let number = value.parse().ok().filter(|_| digits);
-                    count = Some(number.ok_or_else(|| refused(format!("COUNT `{}` is not a number", shown(value))))?);
+                    count = Some(number.ok_or_else(|| {
+                        refused(format!("COUNT `{}` is not a number", shown(value)))
+                    })?);
                 }
                 "UNTIL" => until = Some(value.to_owned()),
                 _ => rest.push(part),
@@ -145,10 +157,12 @@ fn shown_long(text: &str) -> String {
 /// `UNTIL`: an instant with `Z`, else a local time; a date is its midnight, as in dateutil.
 fn until_of(text: &str) -> Result<(Option<Timestamp>, Option<i64>), Invalid> {
     let local = |text: &str| {
-        NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").ok().or_else(|| {
-            let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok()?;
-            Some(date.and_time(NaiveTime::MIN))
-        })
+        NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S")
+            .ok()
+            .or_else(|| {
+                let date = NaiveDate::parse_from_str(text, "%Y%m%d").ok()?;
+                Some(date.and_time(NaiveTime::MIN))
+            })
     };
     let (text, utc) = match text.strip_suffix('Z') {
         Some(text) => (text, true),
@@ -184,16 +198,22 @@ fn times(rule: &RRule<Unvalidated>, dtstart: NaiveDateTime) -> Result<TimeOfDay,
         match listed {
             [] if moves => (0..all).fold(0, |set, n| set | 1 << n),
             [] => 1 << own,
-            listed => listed.iter().filter(|n| u32::from(**n) < all).fold(0, |set, n| set | 1 << n),
+            listed => listed
+                .iter()
+                .filter(|n| u32::from(**n) < all)
+                .fold(0, |set, n| set | 1 << n),
         }
     };
     let times = TimeOfDay {
         seconds: set(rule.get_by_second(), dtstart.second(), freq <= 1, 60),
         minutes: set(rule.get_by_minute(), dtstart.minute(), freq <= 60, 60),
-        hours: u32::try_from(set(rule.get_by_hour(), dtstart.hour(), freq <= 3_600, 24)).unwrap_or(1),
+        hours: u32::try_from(set(rule.get_by_hour(), dtstart.hour(), freq <= 3_600, 24))
+            .unwrap_or(1),
     };
     if times.len() == 0 {
-        return Err(refused("BYHOUR, BYMINUTE or BYSECOND leaves no time of day"));
+        return Err(refused(
+            "BYHOUR, BYMINUTE or BYSECOND leaves no time of day",
+        ));
     }
     Ok(times)
 }
@@ -210,7 +230,9 @@ fn days(rule: RRule<Unvalidated>, dtstart: NaiveDateTime) -> DayRule {
     match rule.get_freq() {
         Frequency::Yearly if bare => {
             if rule.get_by_month().is_empty() {
-                let month = u8::try_from(date.month()).ok().and_then(|m| chrono::Month::try_from(m).ok());
+                let month = u8::try_from(date.month())
+                    .ok()
+                    .and_then(|m| chrono::Month::try_from(m).ok());
                 rule = rule.by_month(month.as_slice());
             }
             rule = rule.by_month_day(vec![day]);

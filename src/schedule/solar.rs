@@ -1,17 +1,18 @@
 //! Celery's solar events, by Meeus' low-precision sun (*Astronomical Algorithms*, ch. 25).
 //!
-//! Events are found between culminations (solar midnight and noon), which are numbered: the n-th
-//! event does not depend on where the search began. Between two culminations the sun only rises or
-//! only sinks, so a crossing is a change of side, and a season without one is passed over in
-//! half-day steps. Against ephem (what Celery uses) events agree within seconds; within a minute
-//! or so at high latitudes, where the sun crosses the horizon at a flat angle.
+//! Culminations (solar midnight and noon) are numbered, and an event is looked for between one and
+//! the next: the n-th does not depend on where the search began, and a season without one is
+//! passed over in half-day steps. As in ephem, which Celery uses, rising happens in the east,
+//! setting in the west, and only where the turning of the earth moves the sun faster than the
+//! season does; that leaves something out within half a degree of a pole only. Events agree with
+//! ephem's within seconds, within a minute or so where the sun crosses at a flat angle.
 
 use super::invalid::{Invalid, shown};
 use crate::clock::{FireTime, Timestamp};
 
 const DAY: f64 = 86_400.0;
-/// Half days searched: more than a year, so that what happens once a year at a pole is found.
-const SEARCH: i64 = 2 * 400;
+/// Half days searched: 366 days, as Celery does before it gives up.
+const SEARCH: i64 = 2 * 366 + 2;
 /// TT − UT. The sun moves 0.001° in the 20 s it may be off within this century.
 const DELTA_T_DAYS: f64 = 70.0 / DAY;
 
@@ -31,12 +32,14 @@ pub enum SolarEvent {
 }
 
 use SolarEvent::{
-    DawnAstronomical, DawnCivil, DawnNautical, DuskAstronomical, DuskCivil, DuskNautical, SolarNoon,
-    Sunrise, Sunset,
+    DawnAstronomical, DawnCivil, DawnNautical, DuskAstronomical, DuskCivil, DuskNautical,
+    SolarNoon, Sunrise, Sunset,
 };
 
-/// Name, altitude of the sun in degrees, rising.
-const EVENTS: [(SolarEvent, &str, Option<(f64, bool)>); 9] = [
+/// Celery's name, and the altitude of the sun in degrees with true for rising.
+type Row = (SolarEvent, &'static str, Option<(f64, bool)>);
+
+const EVENTS: [Row; 9] = [
     (DawnAstronomical, "dawn_astronomical", Some((-18.0, true))),
     (DawnNautical, "dawn_nautical", Some((-12.0, true))),
     (DawnCivil, "dawn_civil", Some((-6.0, true))),
@@ -51,7 +54,7 @@ const EVENTS: [(SolarEvent, &str, Option<(f64, bool)>); 9] = [
 const HORIZON: f64 = -34.0 / 60.0;
 
 impl SolarEvent {
-    fn row(self) -> &'static (Self, &'static str, Option<(f64, bool)>) {
+    fn row(self) -> &'static Row {
         // Every event has its row, in the order of the enum.
         &EVENTS[self as usize]
     }
@@ -105,9 +108,12 @@ impl Solar {
     }
 
     /// Strictly after `after`, in whole seconds (so that no machine's rounding shows); `None` when
-    /// the sun does not do it within the next 400 days.
+    /// the sun does not do it within the next 366 days.
     pub(super) fn next_after(&self, after: Timestamp) -> Option<FireTime> {
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53 for any year to 9999")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "below 2^53 for any year to 9999"
+        )]
         let days = after.as_micros() as f64 / 1e6 / DAY;
         #[expect(clippy::cast_possible_truncation, reason = "some 3e6 at most")]
         let first = ((days + self.lon / 360.0) * 2.0).floor() as i64 - 2;
@@ -122,15 +128,20 @@ impl Solar {
         let Some((altitude, rising)) = self.event.row().2 else {
             return (half.rem_euclid(2) == 1).then(|| self.culmination(half));
         };
-        let side = |day: f64| (self.altitude(day, altitude == HORIZON) >= altitude) == rising;
-        let (mut before, mut after) = (self.culmination(half), self.culmination(half + 1));
-        if side(before) || !side(after) {
+        if (half.rem_euclid(2) == 0) != rising {
+            return None;
+        }
+        let reached = |day: f64| (self.altitude(day, altitude == HORIZON) >= altitude) == rising;
+        let (first, second) = (self.culmination(half), self.culmination(half + 1));
+        let margin = self.seasonal(f64::midpoint(first, second));
+        let (mut before, mut after) = (first + margin, second - margin);
+        if reached(before) || !reached(after) {
             return None;
         }
         // Half a day in 2^-28: under a millisecond.
         for _ in 0..28 {
             let middle = f64::midpoint(before, after);
-            if side(middle) {
+            if reached(middle) {
                 after = middle;
             } else {
                 before = middle;
@@ -151,6 +162,13 @@ impl Solar {
         day
     }
 
+    /// How long around a culmination, in days, the season moves the sun faster than the earth's turning.
+    fn seasonal(&self, day: f64) -> f64 {
+        let drift = (sun(day + 0.5).declination - sun(day - 0.5).declination).to_radians();
+        let ratio = drift * self.lat.to_radians().tan() / std::f64::consts::TAU;
+        ratio.abs().min(1.0).asin() / std::f64::consts::TAU
+    }
+
     /// Altitude of the sun's centre, or upper limb, in degrees.
     fn altitude(&self, day: f64, upper_limb: bool) -> f64 {
         let sun = sun(day);
@@ -159,12 +177,21 @@ impl Solar {
         let sine = lat.sin() * dec.sin() + lat.cos() * dec.cos() * hour_angle.cos();
         let centre = sine.clamp(-1.0, 1.0).asin();
         let parallax = 8.794 / 3600.0 * centre.cos() / sun.distance;
-        let limb = if upper_limb { 959.63 / 3600.0 / sun.distance } else { 0.0 };
+        let limb = if upper_limb {
+            959.63 / 3600.0 / sun.distance
+        } else {
+            0.0
+        };
         centre.to_degrees() - parallax + limb
     }
 
     pub(super) fn describe(&self) -> String {
-        format!("{} at {}, {}", self.event.name().replace('_', " "), self.lat, self.lon)
+        format!(
+            "{} at {}, {}",
+            self.event.name().replace('_', " "),
+            self.lat,
+            self.lon
+        )
     }
 
     pub(super) fn canonical(&self) -> String {
@@ -196,7 +223,9 @@ fn sun(day: f64) -> Sun {
     let nutation = -0.004_78 * node.sin();
     let longitude = (mean_longitude + centre - 0.005_69 + nutation).to_radians();
     let obliquity = (23.439_291 - t * 0.013_004_2 + 0.002_56 * node.cos()).to_radians();
-    let right_ascension = (obliquity.cos() * longitude.sin()).atan2(longitude.cos()).to_degrees();
+    let right_ascension = (obliquity.cos() * longitude.sin())
+        .atan2(longitude.cos())
+        .to_degrees();
     let sidereal = 280.460_618_37 + 360.985_647_366_29 * ut + nutation * obliquity.cos();
     Sun {
         declination: (obliquity.sin() * longitude.sin()).asin().to_degrees(),

@@ -11,13 +11,6 @@ pub(super) struct TimeOfDay {
 }
 
 impl TimeOfDay {
-    /// 00:00:00 only.
-    pub const MIDNIGHT: Self = Self {
-        seconds: 1,
-        minutes: 1,
-        hours: 1,
-    };
-
     /// The first second of the day in the set, `from` included.
     pub fn first_from(&self, from: u32) -> Option<u32> {
         let (hour, minute, second) = (from / 3_600, from / 60 % 60, from % 60);

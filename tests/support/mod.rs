@@ -2,7 +2,7 @@
 //!
 //! `servers` Redis and replicas · `sentinel` · `rabbit` RabbitMQ · `beat` the daemon under test · `command` its other commands · `worker` a Celery
 //! worker · `queue` what arrived at the broker · `proxy` faults between a client and its server · `clock` a wall
-//! clock that a test moves. `process` and `wait` are below them all.
+//! clock that a test moves. `tzdata` pinned zone data, which needs nothing of the rest · `process` and `wait` are below them all.
 //!
 //! Each test binary includes this directory (`mod support;`) and starts its own servers; whatever a test starts
 //! dies with it. A server that cannot be started fails the test.

@@ -1,4 +1,5 @@
-//! Zone data of a known release.
+//! Zone data of a known release. Included by path where nothing else of `support` is needed.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +28,11 @@ pub fn zoneinfo() -> PathBuf {
     if let Some(directory) = std::env::var_os("BEAT_TEST_TZDIR") {
         return directory.into();
     }
-    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/lib");
+    let venv = std::env::var_os("BEAT_TEST_VENV").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv"),
+        PathBuf::from,
+    );
+    let lib = venv.join("lib");
     let found = std::fs::read_dir(&lib)
         .into_iter()
         .flatten()

@@ -55,7 +55,9 @@ impl UnknownZone {
         match self.near.split_first() {
             None => "write an IANA name such as \"Asia/Seoul\" or \"UTC\"".to_owned(),
             Some((first, [])) => format!("did you mean \"{first}\"?"),
-            Some((first, rest)) => format!("did you mean \"{first}\" or \"{}\"?", rest.join("\", \"")),
+            Some((first, rest)) => {
+                format!("did you mean \"{first}\" or \"{}\"?", rest.join("\", \""))
+            }
         }
     }
 }
@@ -76,7 +78,9 @@ pub fn zone_source() -> &'static ZoneSource {
 /// The first of `directories` that holds zone files.
 pub(super) fn choose(directories: impl Iterator<Item = PathBuf>) -> ZoneSource {
     for directory in directories {
-        if read_zone(&directory, "UTC").is_some() || read_zone(&directory, "Europe/London").is_some() {
+        if read_zone(&directory, "UTC").is_some()
+            || read_zone(&directory, "Europe/London").is_some()
+        {
             let version = version_of(&directory).unwrap_or_else(|| "unknown".to_owned());
             return ZoneSource {
                 directory: Some(directory),
@@ -101,7 +105,9 @@ fn version_of(directory: &Path) -> Option<String> {
         .and_then(|line| line.strip_prefix("# version ").map(str::to_owned))
         .or_else(|| head("+VERSION"))?;
     let version = version.trim();
-    let plain = version.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let plain = version
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
     (plain && (1..=24).contains(&version.len())).then(|| version.to_owned())
 }
 
@@ -129,7 +135,9 @@ pub(super) fn spans_from(source: &ZoneSource, name: &str) -> Result<Box<[Span]>,
 pub(super) fn is_name(name: &str) -> bool {
     let part = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
     };
     name.len() <= MAX_NAME
         && name.split('/').all(part)

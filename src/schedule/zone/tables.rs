@@ -45,7 +45,7 @@ impl Span {
     }
 }
 
-/// Spans of a TZif file, its POSIX rule expanded; `None` when the file is malformed.
+/// Spans of a `TZif` file, its POSIX rule expanded; `None` when the file is malformed.
 pub fn from_tzif(name: &str, bytes: &[u8]) -> Option<Box<[Span]>> {
     let zone = JiffZone::tzif(name, bytes).ok()?;
     let changes = zone

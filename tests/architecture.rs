@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -60,6 +61,15 @@ const CLOCKS: &str =
 
 /// Lines of a file, whatever it holds.
 const LONGEST: usize = 500;
+
+static USE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\buse\s+([^;]+);").unwrap());
+static PATH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?:^|[^\w:$])((?:\w+::)+\w+)").unwrap());
+static CHILD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bmod\s+(\w+)").unwrap());
+static NOISE: LazyLock<Regex> = LazyLock::new(|| {
+    let noise = r##"(?s)//[^\n]*|/\*.*?\*/|\bb?r#".*?"#|\bb?r"[^"]*"|"(?:\\.|[^"\\])*"|'(?:\\[^']+|\\'|[^'\\])'"##;
+    Regex::new(noise).unwrap()
+});
 
 struct Source {
     /// Path below `src` without `.rs` and `/mod`: `store/redis/lease`.
@@ -264,8 +274,7 @@ fn sources() -> Vec<Source> {
         let place = below.to_str().unwrap().trim_end_matches("/mod").to_owned();
         let code = strip(&std::fs::read_to_string(&file).unwrap());
         // A child module may be called like a crate: `mod redis;`.
-        let child = Regex::new(r"\bmod\s+(\w+)").unwrap();
-        let children: Vec<String> = child
+        let children: Vec<String> = CHILD
             .captures_iter(&code)
             .map(|c| c[1].to_owned())
             .collect();
@@ -287,20 +296,14 @@ fn sources() -> Vec<Source> {
 
 /// Takes comments and literals out of `text`.
 fn strip(text: &str) -> String {
-    let noise = r##"(?s)//[^\n]*|/\*.*?\*/|\bb?r#".*?"#|\bb?r"[^"]*"|"(?:\\.|[^"\\])*"|'(?:\\[^']+|\\'|[^'\\])'"##;
-    Regex::new(noise)
-        .unwrap()
-        .replace_all(text, " ")
-        .into_owned()
+    NOISE.replace_all(text, " ").into_owned()
 }
 
 /// The paths that `code` at `place` names: those of its `use` lines, taken apart, and those written in full. What begins
 /// with a name that the file itself has brought in, or that is a child module's, is not a crate's.
 fn paths(code: &str, place: &str, children: &[String]) -> Vec<Vec<String>> {
-    let uses = Regex::new(r"\buse\s+([^;]+);").unwrap();
-    let inline = Regex::new(r"(?:^|[^\w:$])((?:\w+::)+\w+)").unwrap();
     let mut found = Vec::new();
-    for captured in uses.captures_iter(code) {
+    for captured in USE.captures_iter(code) {
         let tree: String = captured[1].split_whitespace().collect::<Vec<_>>().join(" ");
         expand("", &tree, &mut found);
     }
@@ -309,8 +312,8 @@ fn paths(code: &str, place: &str, children: &[String]) -> Vec<Vec<String>> {
         .filter_map(|p| p.rsplit("::").next())
         .map(str::to_owned)
         .collect();
-    let rest = uses.replace_all(code, " ");
-    let written = inline.captures_iter(&rest).map(|c| c[1].to_owned());
+    let rest = USE.replace_all(code, " ");
+    let written = PATH.captures_iter(&rest).map(|c| c[1].to_owned());
     found.extend(written.filter(|p| !imported.contains(p.split("::").next().unwrap())));
     let resolved = found.iter().map(|path| resolve(path, place));
     resolved.filter(|p| !children.contains(&p[0])).collect()

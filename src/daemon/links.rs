@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::{Broker, Settings, StoreLocation};
-use crate::dispatch::{AnyPublisher, Atomic, Confirmed, Dispatcher, Folder};
+use crate::dispatch::{AnyPublisher, Atomic, Confirmed, Dispatcher, Folder, memory::MemoryPublisher};
 use crate::store::file::FileStore;
 use crate::store::redis::{Keys, RedisLease, RedisLedger, server::Dialer};
 use crate::store::{AnyLease, AnyLedger};
@@ -85,7 +85,10 @@ impl Links {
                 AnyPublisher::Folder(Folder::new(folders)),
                 self.ledger(settings),
             ))),
-            _ => todo_publisher(),
+            (Broker::Amqp(_) | Broker::Redis(_), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
+                AnyPublisher::Memory(MemoryPublisher::default()),
+                self.ledger(settings),
+            ))),
         }
     }
 }

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{self, Env, Loaded};
+use crate::config::{self, Env, Loaded, Purpose, Report, Sources};
+use crate::message::Identity;
 
 /// How long size and modification time must stand still.
 const STILL: Duration = Duration::from_millis(250);
@@ -29,6 +30,10 @@ pub struct Reload<C> {
     pub paths: Vec<PathBuf>,
     /// The environment of the process.
     pub env: Env,
+    /// What goes into messages.
+    pub identity: Identity,
+    /// Digest of the files that are in force.
+    pub digest: u64,
     /// Where a good schedule is offered.
     pub schedule: watch::Sender<Arc<Loaded>>,
     /// SIGHUP.
@@ -75,51 +80,61 @@ impl<C: Clock> Reload<C> {
         }
     }
 
-    async fn load(&self, asked: bool, refused: &mut Option<String>) {
-        let (paths, env, at) = (self.paths.clone(), self.env.clone(), self.clock.wall());
+    async fn load(&mut self, asked: bool, refused: &mut Option<String>) {
+        let (paths, env, identity) = (self.paths.clone(), self.env.clone(), self.identity.clone());
+        let (digest, at) = (self.digest, self.clock.wall());
         // Compiling a large schedule must not hold up the loop.
-        let loaded = tokio::task::spawn_blocking(move || config::load(&paths, &env, at)).await;
-        let Ok(loaded) = loaded else { return };
-        let old = Arc::clone(&self.schedule.borrow());
-        match loaded {
-            Err(report) => {
-                let why = report.one_line();
-                // Said once for one fault, however often it is looked at, and at each SIGHUP.
-                if asked || refused.as_deref() != Some(&why) {
-                    tracing::error!(event = "reload_refused", error = why.as_str(), "the old schedule stays in force");
-                }
+        let loaded = tokio::task::spawn_blocking(move || {
+            let sources = Sources::read(&paths)?;
+            if sources.digest() == digest && !asked {
+                return Ok(None);
+            }
+            let loaded = config::load(&sources, &env, &identity, at, Purpose::Run)?;
+            Ok::<_, Report>(Some((loaded, sources.digest())))
+        });
+        let offered = match loaded.await {
+            Ok(Ok(None)) => {
+                // What was refused is gone again.
+                *refused = None;
+                return;
+            }
+            Ok(Ok(Some((new, digest)))) => self.offer(new, digest),
+            Ok(Err(report)) => Err(report.one_line()),
+            Err(error) => Err(format!("loading was interrupted: {error}")),
+        };
+        match offered {
+            Ok(()) => *refused = None,
+            // Said once for one fault, however often it is looked at, and at each SIGHUP.
+            Err(why) if !asked && refused.as_ref() == Some(&why) => {}
+            Err(why) => {
+                tracing::error!(event = "reload_refused", error = why.as_str(), "the old schedule stays in force");
                 *refused = Some(why);
             }
-            Ok(new) => {
-                let immovable = old.settings.refuses_reload_to(&new.settings);
-                if !immovable.is_empty() {
-                    let settings = immovable.join(", ");
-                    if asked || refused.as_deref() != Some(&settings) {
-                        tracing::error!(
-                            event = "reload_refused",
-                            settings = settings.as_str(),
-                            "these settings cannot change while instances run; stop all of them to change them"
-                        );
-                    }
-                    *refused = Some(settings);
-                    return;
-                }
-                *refused = None;
-                if new.source_digest == old.source_digest && !asked {
-                    return;
-                }
-                let difference = new.timetable.difference(&old.timetable);
-                tracing::info!(
-                    event = "reloaded",
-                    entries = new.timetable.entries.len(),
-                    digest = %new.timetable.digest,
-                    added = names(&difference.added),
-                    removed = names(&difference.removed),
-                    changed = names(&difference.changed),
-                );
-                self.schedule.send_replace(Arc::new(new));
-            }
         }
+    }
+
+    /// Puts `new` in force, unless it changes what only a stop of all instances can change.
+    fn offer(&mut self, new: Loaded, digest: u64) -> Result<(), String> {
+        let old = Arc::clone(&self.schedule.borrow());
+        let immovable = old.settings.refuses_reload_to(&new.settings);
+        if !immovable.is_empty() {
+            return Err(format!(
+                "{} cannot change while instances run; stop all of them first",
+                immovable.join(", ")
+            ));
+        }
+        self.digest = digest;
+        let difference = new.timetable.difference(&old.timetable);
+        tracing::info!(
+            event = "reloaded",
+            entries = new.timetable.entries.len(),
+            digest = %new.timetable.digest,
+            added = names(&difference.added),
+            removed = names(&difference.removed),
+            changed = names(&difference.changed),
+        );
+        self.schedule.send_replace(Arc::new(new));
+        Ok(())
     }
 }
 

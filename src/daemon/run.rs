@@ -16,6 +16,7 @@ use super::reload::Reload;
 use crate::clock::SystemClock;
 use crate::config::{Env, Loaded};
 use crate::dispatch::Scribe;
+use crate::message::Identity;
 
 /// Longest wait for the chunk in flight, and again for the resignation.
 const PATIENCE: Duration = Duration::from_millis(2_400);
@@ -27,7 +28,11 @@ pub struct Options {
     pub paths: Vec<PathBuf>,
     /// The environment, for reloads.
     pub env: Env,
-    /// The schedule as it was loaded first.
+    /// What goes into messages.
+    pub identity: Identity,
+    /// Digest of the files that were loaded.
+    pub digest: u64,
+    /// What they hold.
     pub loaded: Loaded,
 }
 
@@ -88,6 +93,8 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         Reload {
             paths: options.paths,
             env: options.env,
+            identity: options.identity,
+            digest: options.digest,
             schedule,
             asked,
             stop: stop_firing.clone(),

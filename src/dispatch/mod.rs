@@ -19,13 +19,13 @@ pub mod memory;
 pub mod scribe;
 
 pub use atomic::Atomic;
-pub use confirmed::{Confirmed, Parcel, PublishError, Publisher};
+pub use confirmed::{AnyPublisher, Confirmed, Parcel, PublishError, Publisher};
+pub use folder::Folder;
 pub use scribe::Scribe;
 
 use crate::clock::Timestamp;
 use crate::plan::{Due, Outcome};
-use crate::store::{AnyLedger, Ledger, Loaded, StoreError, Term, Write};
-use crate::timetable::EntryName;
+use crate::store::{AnyLedger, StoreError, Term};
 
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
 pub const CHUNK: usize = 128;

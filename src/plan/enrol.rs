@@ -108,7 +108,6 @@ pub fn enrol(
     Enrolment {
         progress,
         write,
-        dropped_until: retimed.then_some(progress.from),
         news,
     }
 }

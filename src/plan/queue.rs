@@ -222,7 +222,7 @@ impl Plan {
         let slot = &mut self.slots[due.slot];
         let mut settled = Settled {
             skipped: Vec::new(),
-            retry_at: None,
+            first_failure: false,
         };
         if !Arc::ptr_eq(&slot.entry, &due.entry) {
             return settled;

@@ -74,7 +74,7 @@ impl Backoff {
 }
 
 /// The keys of an entry that rule whether and when a fire time is sent.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     /// `enabled`, together with the schedule's own switch: false skips every fire time.
     pub enabled: bool,

@@ -5,7 +5,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use crate::schedule::Crontab;
 
 /// `exclude` of an entry, read in the entry's zone.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Exclude {
     /// First and last day, both excluded.
     pub days: Vec<(NaiveDate, NaiveDate)>,

@@ -26,10 +26,16 @@ mod conventions;
 mod encoding;
 mod identity;
 mod invalid;
+mod json;
+mod moment;
+mod msgpack;
+mod number;
+mod objects;
 mod options;
 mod queue;
 mod routes;
 mod routing;
+mod saferepr;
 mod template;
 mod value;
 

@@ -22,6 +22,7 @@
 //! | `identity` | task ids |
 
 mod amqp;
+mod compress;
 mod conventions;
 mod encoding;
 mod identity;

@@ -39,6 +39,7 @@ mod routing;
 mod saferepr;
 mod template;
 mod value;
+mod yaml;
 
 pub use amqp::{AmqpMessage, AmqpProperties, Field};
 pub use conventions::{

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use super::{Compression, Invalid, Serializer, Value};
+use super::{Compression, Invalid, Serializer, Value, check};
 
 /// What carries the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -160,7 +160,46 @@ impl RetryPolicy {
     /// # Errors
     /// Unknown keys and values that are no numbers, keys relative to `table`.
     pub fn with(self, table: &Value) -> Result<Self, Vec<Invalid>> {
-        let _ = table;
-        Ok(self)
+        let Value::Dict(pairs) = table else {
+            return Err(vec![check::wrong("", "a table", table)]);
+        };
+        let mut policy = self;
+        let mut errors = Vec::new();
+        for (key, value) in pairs {
+            if let Err(error) = policy.set(key, value) {
+                errors.push(error);
+            }
+        }
+        if errors.is_empty() {
+            Ok(policy)
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &Value) -> Result<(), Invalid> {
+        match key {
+            "max_retries" => {
+                self.max_retries = match value {
+                    Value::Null => None,
+                    _ => u32::try_from(check::integer(value, key, 0..=i64::from(u32::MAX))?).ok(),
+                };
+            }
+            "interval_start" => self.interval_start = check::seconds(value, key)?,
+            "interval_step" => self.interval_step = check::seconds(value, key)?,
+            "interval_max" => self.interval_max = check::seconds(value, key)?,
+            // Python exception classes: nothing that a file could name.
+            "retry_errors" => {}
+            _ => return Err(check::unknown(key, POLICY_KEYS, "key")),
+        }
+        Ok(())
     }
 }
+
+const POLICY_KEYS: &[&str] = &[
+    "max_retries",
+    "interval_start",
+    "interval_step",
+    "interval_max",
+    "retry_errors",
+];

@@ -22,6 +22,7 @@
 //! | `identity` | task ids |
 
 mod amqp;
+mod check;
 mod compress;
 mod conventions;
 mod encoding;
@@ -37,6 +38,7 @@ mod queue;
 mod routes;
 mod routing;
 mod saferepr;
+mod signature;
 mod template;
 mod value;
 mod yaml;

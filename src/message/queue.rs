@@ -1,6 +1,8 @@
 //! Queues and exchanges as they are configured and declared.
 
-use super::{Invalid, Value};
+mod table;
+
+use super::{Invalid, Value, check};
 
 /// How an exchange routes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -78,13 +80,143 @@ pub struct Queue {
     pub broadcast: bool,
 }
 
+impl ExchangeKind {
+    /// By the name that AMQP gives it.
+    ///
+    /// # Errors
+    /// A name that AMQP cannot carry; the key is empty.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        check::name_text(name, "exchange type").map_err(|e| Invalid::new("", e.message))?;
+        Ok(match name {
+            "direct" => Self::Direct,
+            "topic" => Self::Topic,
+            "fanout" => Self::Fanout,
+            other => Self::Other(other.into()),
+        })
+    }
+
+    /// AMQP's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Direct => "direct",
+            Self::Topic => "topic",
+            Self::Fanout => "fanout",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl DeliveryMode {
+    /// 1, 2, `"transient"` or `"persistent"`.
+    ///
+    /// # Errors
+    /// Anything else; the key is empty.
+    pub fn from_value(value: &Value) -> Result<Self, Invalid> {
+        match value {
+            Value::Int(1) => Ok(Self::Transient),
+            Value::Int(2) => Ok(Self::Persistent),
+            Value::Str(name) if name == "transient" => Ok(Self::Transient),
+            Value::Str(name) if name == "persistent" => Ok(Self::Persistent),
+            _ => Err(Invalid::new(
+                "",
+                "must be 1, 2, \"transient\" or \"persistent\"",
+            )),
+        }
+    }
+
+    /// AMQP's number.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Transient => 1,
+            Self::Persistent => 2,
+        }
+    }
+}
+
+impl QueueType {
+    /// `"classic"` or `"quorum"`.
+    ///
+    /// # Errors
+    /// Anything else; the key is empty.
+    pub fn from_name(name: &str) -> Result<Self, Invalid> {
+        match name {
+            "classic" => Ok(Self::Classic),
+            "quorum" => Ok(Self::Quorum),
+            other => Err(Invalid::new("", format!("unknown queue type {other:?}"))
+                .help("\"classic\" or \"quorum\"")),
+        }
+    }
+}
+
+impl Exchange {
+    /// A durable exchange.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: ExchangeKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            delivery_mode: None,
+            durable: true,
+            auto_delete: false,
+            arguments: Vec::new(),
+        }
+    }
+}
+
 impl Queue {
+    /// A durable queue bound to `exchange`.
+    #[must_use]
+    pub fn new(name: &str, exchange: Option<Exchange>, routing_key: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            exchange,
+            routing_key: routing_key.to_owned(),
+            durable: true,
+            exclusive: false,
+            auto_delete: false,
+            no_declare: false,
+            arguments: Vec::new(),
+            binding_arguments: Vec::new(),
+            broadcast: false,
+        }
+    }
+
     /// A queue of `task_queues` in Celery's dict form.
     ///
     /// # Errors
     /// Every key that is unknown or holds a value it cannot, keys relative to `table`.
     pub fn from_value(name: &str, table: &Value) -> Result<Self, Vec<Invalid>> {
-        let _ = (name, table);
-        Err(Vec::new())
+        table::queue(name, table)
+    }
+
+    /// The value of `x-queue-type` is `quorum`.
+    #[must_use]
+    pub fn is_quorum(&self) -> bool {
+        self.argument("x-queue-type").and_then(Value::as_str) == Some("quorum")
+    }
+
+    /// An argument of its declaration.
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.arguments
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Name and type of its exchange.
+    #[must_use]
+    pub fn exchange_name(&self) -> &str {
+        self.exchange.as_ref().map_or("", |exchange| &exchange.name)
+    }
+
+    /// How its exchange routes.
+    #[must_use]
+    pub fn kind(&self) -> &ExchangeKind {
+        self.exchange
+            .as_ref()
+            .map_or(&ExchangeKind::Direct, |exchange| &exchange.kind)
     }
 }

@@ -81,7 +81,8 @@ impl Writer {
                 self.break_line(indent);
             }
             self.out.push(':');
-            self.member(item, indent, !simple).map_err(|e| e.under(key))?;
+            self.member(item, indent, !simple)
+                .map_err(|e| e.under(key))?;
         }
         Ok(())
     }

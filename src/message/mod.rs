@@ -35,6 +35,7 @@ mod number;
 mod objects;
 mod options;
 mod queue;
+mod redis;
 mod routes;
 mod routing;
 mod saferepr;
@@ -43,7 +44,7 @@ mod template;
 mod value;
 mod yaml;
 
-pub use amqp::{AmqpMessage, AmqpProperties, Field};
+pub use amqp::{AmqpDeclaration, AmqpMessage, AmqpProperties, Field};
 pub use conventions::{
     Conventions, EventConventions, Identity, Protocol, RedisConventions, RetryPolicy, Transport,
 };
@@ -52,6 +53,7 @@ pub use identity::{task_id, trigger_task_id};
 pub use invalid::Invalid;
 pub use options::{OPTION_NAMES, Options};
 pub use queue::{DeliveryMode, Exchange, ExchangeKind, Queue, QueueType};
+pub use redis::{REFRESH_BINDING, RedisDeclaration, RedisDestination, RedisExpiry};
 pub use routes::Routes;
 pub use routing::{Route, Routing, RoutingSettings};
 pub use template::{Fire, Interner, Job, Template};

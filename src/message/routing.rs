@@ -1,8 +1,14 @@
 //! From the options of an entry to where its message goes.
 
+mod resolution;
+
 use std::sync::Arc;
 
-use super::{DeliveryMode, ExchangeKind, Invalid, Options, Queue, QueueType, Routes, Transport};
+use super::{
+    DeliveryMode, Exchange, ExchangeKind, Invalid, Options, Queue, QueueType, Routes, Transport,
+    Value,
+};
+use resolution::Resolution;
 
 /// The `task_*` settings that decide where messages go; the defaults are Celery's.
 #[derive(Debug, Clone)]
@@ -67,29 +73,67 @@ pub struct Route {
     pub declare: Option<Arc<Queue>>,
     /// Delivery mode.
     pub delivery_mode: DeliveryMode,
-    /// The queue is neither in `task_queues` nor the default queue.
+    /// The queue is not in `task_queues`, although there is one, nor the default queue.
     pub unknown_queue: bool,
-    /// A quorum queue is configured: with AMQP, `eta` and `countdown` use native delayed delivery.
-    pub quorum: bool,
+    /// With native delayed delivery: the routing key that the delay is written before.
+    pub delayed_key: Option<String>,
 }
 
 /// Resolves routes; made once per schedule.
 #[derive(Debug)]
 pub struct Routing {
     settings: RoutingSettings,
+    default_exchange: Exchange,
+    default_routing_key: String,
+    queues: Vec<Arc<Queue>>,
 }
 
 impl Routing {
     /// Prepares `settings`.
     #[must_use]
-    pub fn new(settings: RoutingSettings) -> Self {
-        Self { settings }
+    pub fn new(mut settings: RoutingSettings) -> Self {
+        let or_queue = |name: &Option<String>| {
+            name.clone()
+                .unwrap_or_else(|| settings.default_queue.clone())
+        };
+        let default_exchange = Exchange::new(
+            or_queue(&settings.default_exchange),
+            settings.default_exchange_type.clone(),
+        );
+        let default_routing_key = or_queue(&settings.default_routing_key);
+        let mut configured = std::mem::take(&mut settings.queues);
+        if configured.is_empty() {
+            let mut queue = Queue::new(&settings.default_queue, None, &default_routing_key);
+            if settings.default_queue_type == QueueType::Quorum {
+                queue.arguments = quorum();
+            }
+            configured.push(queue);
+        } else {
+            settings.queues.clone_from(&configured);
+        }
+        let mut routing = Self {
+            settings,
+            default_exchange,
+            default_routing_key,
+            queues: Vec::new(),
+        };
+        routing.queues = configured
+            .into_iter()
+            .map(|queue| routing.completed(queue))
+            .collect();
+        routing
     }
 
     /// The settings it was made from.
     #[must_use]
     pub fn settings(&self) -> &RoutingSettings {
         &self.settings
+    }
+
+    /// Every queue of the configuration, completed with the defaults.
+    #[must_use]
+    pub fn queues(&self) -> &[Arc<Queue>] {
+        &self.queues
     }
 
     /// The options of `task` with those of its route under them, and the route they lead to.
@@ -101,8 +145,73 @@ impl Routing {
         task: &str,
         options: &Options,
         transport: Transport,
-    ) -> Result<(Options, Arc<Route>), Invalid> {
-        let _ = (task, options, transport);
-        Err(Invalid::new("options", "not resolved"))
+    ) -> Result<(Options, Route), Invalid> {
+        let routed = self
+            .settings
+            .routes
+            .lookup(task)
+            .filter(|route| !route.is_empty());
+        let merged = routed.map_or_else(|| options.clone(), |route| options.over(route));
+        let route = Resolution {
+            routing: self,
+            options: &merged,
+            own: options,
+            routed: routed.is_some(),
+            transport,
+        }
+        .route()?;
+        Ok((merged, route))
+    }
+
+    /// The queue called `name`, created if it is missing and may be.
+    fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+        let known = self.queues.iter().find(|queue| queue.name == name);
+        if let Some(queue) = known {
+            return Some(queue.clone());
+        }
+        if !self.settings.create_missing {
+            return None;
+        }
+        let kind = self.settings.create_missing_exchange_type.clone();
+        let exchange = Exchange::new(name, kind.unwrap_or_default());
+        let mut queue = Queue::new(name, Some(exchange), name);
+        if self.settings.create_missing_type == QueueType::Quorum {
+            queue.arguments = quorum();
+        }
+        Some(self.completed(queue))
+    }
+
+    fn completed(&self, mut queue: Queue) -> Arc<Queue> {
+        queue
+            .exchange
+            .get_or_insert_with(|| self.default_exchange.clone());
+        if queue.routing_key.is_empty() {
+            queue.routing_key.clone_from(&self.default_routing_key);
+        }
+        if let Some(most) = self.settings.queue_max_priority
+            && queue.argument("x-max-priority").is_none()
+        {
+            queue
+                .arguments
+                .push(("x-max-priority".to_owned(), Value::Int(most)));
+        }
+        Arc::new(queue)
+    }
+
+    /// How the configuration says that `exchange` routes; what it does not name is direct.
+    fn kind_of(&self, exchange: &str) -> ExchangeKind {
+        self.queues
+            .iter()
+            .filter_map(|queue| queue.exchange.as_ref())
+            .chain([&self.default_exchange])
+            .find(|known| known.name == exchange)
+            .map_or(ExchangeKind::Direct, |known| known.kind.clone())
     }
 }
+
+fn quorum() -> Vec<(String, Value)> {
+    vec![("x-queue-type".to_owned(), Value::from("quorum"))]
+}
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,9 @@ impl Template {
         let (_, route) = routing
             .resolve(job.task, job.options, conventions.transport)
             .map_err(|invalid| vec![invalid])?;
-        Ok(Self { route })
+        Ok(Self {
+            route: Arc::new(route),
+        })
     }
 
     /// Where its messages go.

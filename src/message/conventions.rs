@@ -1,7 +1,8 @@
 //! The settings that change what is published, with Celery's defaults.
 
-use chrono_tz::Tz;
 use uuid::Uuid;
+
+use crate::schedule::Zone;
 
 use super::{Compression, Invalid, Serializer, Value, check};
 
@@ -41,7 +42,7 @@ pub struct Conventions {
     /// `enable_utc`; only protocol 1 shows it.
     pub enable_utc: bool,
     /// `timezone`: the zone in which `eta` and `expires` are written.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// `task_repr_maxlevels`; 0 is without limit.
     pub repr_maxlevels: usize,
     /// `broker_transport_options` for Redis.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
+use crate::schedule::Zone;
 use uuid::Uuid;
 
 use super::{AmqpMessage, Conventions, Invalid, Options, Route, Routing, Value};
@@ -22,7 +22,7 @@ pub struct Job<'a> {
     /// The entry's own options.
     pub options: &'a Options,
     /// The entry's zone, for placeholders.
-    pub zone: Tz,
+    pub zone: &'a Zone,
 }
 
 /// What differs between the messages of one entry.

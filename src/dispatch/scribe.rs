@@ -3,21 +3,21 @@
 use uuid::Uuid;
 
 use crate::clock::{FireTime, Timestamp};
-use crate::message::{Fire, TaskIds};
+use crate::message::{Fire, task_id};
 use crate::plan::{Action, Due, Record};
 use crate::store::Settlement;
 
 /// Writes messages and records for one scheduler.
 #[derive(Debug, Clone)]
 pub struct Scribe {
-    ids: TaskIds,
+    name: String,
 }
 
 impl Scribe {
     /// The scribe of the scheduler called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { ids: TaskIds::new(name) }
+        Self { name: name.to_owned() }
     }
 
     /// What is filled into the message of `due` when it is published at `now`.
@@ -36,7 +36,7 @@ impl Scribe {
     /// The task id of `due`: the same at every attempt.
     #[must_use]
     pub fn task_id(&self, due: &Due) -> Uuid {
-        self.ids.of(&due.entry.name, due.fire_time)
+        task_id(&self.name, &due.entry.name, due.fire_time)
     }
 
     /// What is recorded when `due` is published, or skipped, at `now`.

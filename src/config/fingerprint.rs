@@ -1,0 +1,100 @@
+//! Hashes of a compiled entry: did it change, and did its fire times?
+//!
+//! Made from texts that do not depend on hash maps, addresses or the process. URLs, host and pid
+//! take no part: instances with equal schedules have equal digests.
+
+use std::fmt::{self, Write};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::settings::Settings;
+use crate::message::{Job, Options, Template};
+use crate::schedule::{Schedule, Zone};
+use crate::timetable::{Fingerprint, Policy, Timing};
+
+/// Hashes what is written to it.
+struct Hash(Xxh3);
+
+impl Write for Hash {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Writing to a hash cannot fail.
+fn hash(write: impl FnOnce(&mut Hash) -> fmt::Result) -> Fingerprint {
+    let mut hash = Hash(Xxh3::new());
+    let _ = write(&mut hash);
+    Fingerprint(hash.0.digest())
+}
+
+/// Of what decides the fire times.
+pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timing {
+    Timing {
+        grid: hash(|h| {
+            let start = policy.start_at.map(crate::clock::Timestamp::as_micros);
+            write!(h, "{}\n{}\n{start:?}", schedule.canonical(), zone.name())
+        }),
+        window: hash(|h| {
+            write!(h, "{:?}\n{:?}", policy.end_at.map(crate::clock::Timestamp::as_micros), policy.exclude.days)?;
+            policy
+                .exclude
+                .tables
+                .iter()
+                .try_for_each(|table| write!(h, "\n{}", Schedule::Crontab(table.clone()).canonical()))
+        }),
+    }
+}
+
+/// Of everything that affects an entry.
+pub(super) fn fingerprint(
+    job: &Job<'_>,
+    timing: Timing,
+    policy: &Policy,
+    route_options: Option<&Options>,
+    template: &Template,
+    settings: &Settings,
+) -> Fingerprint {
+    let conventions = &settings.conventions;
+    let redis = &conventions.redis;
+    hash(|h| {
+        write!(h, "{}\n{}\n{:?}{:?}", job.entry, job.task, timing.grid, timing.window)?;
+        write!(
+            h,
+            "\n{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            policy.enabled,
+            policy.misfire,
+            policy.starting_deadline,
+            policy.jitter,
+            policy.max_runs,
+            policy.run_on_start,
+            policy.delivery,
+        )?;
+        write!(h, " {:?}", policy.backoff)?;
+        write!(h, "\n{:?}\n{:?}\n{:?}\n{route_options:?}", job.args, job.kwargs, job.options)?;
+        write!(h, "\n{:?}", template.route())?;
+        write!(
+            h,
+            "\n{:?} {:?} {:?} {} {} {}",
+            conventions.protocol,
+            conventions.serializer,
+            conventions.compression,
+            conventions.enable_utc,
+            settings.zone.name(),
+            conventions.repr_maxlevels,
+        )?;
+        write!(
+            h,
+            "\n{:?} {:?} {:?} {:?} {} {} {:?} {:?}",
+            redis.global_keyprefix,
+            redis.sep,
+            redis.priority_steps,
+            redis.fanout_prefix,
+            redis.fanout_patterns,
+            redis.body_base64,
+            redis.deadletter_queue,
+            conventions.events,
+        )
+    })
+}

@@ -1,0 +1,257 @@
+//! The schedule file: from paths to [`Settings`] and a [`Timetable`], or to all errors at once.
+//!
+//! [`Sources::read`] reads files, [`load`] compiles them. `check`, `preview`, `diff` and the daemon
+//! all go through these two, so what `check` accepts is what runs.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `source`, `document` | files, and their text cut into sections that are parsed one by one |
+//! | `walk`, `scalar`, `value` | typed reading of parsed TOML that reports and goes on |
+//! | `diagnose`, `excerpt`, `draw` | [`Report`]: errors with line and column, drawn or as JSON |
+//! | `env`, `secret` | `${VAR}`, `*_file`, text that is never shown |
+//! | `url` | broker and store URLs as plain types |
+//! | `draft`, `connection`, `transport`, `messages`, `celery_settings` | the settings, key by key |
+//! | `settings` | [`Settings`], what came of them |
+//! | `entry`, `timing`, `fingerprint` | one `[beat_schedule.NAME]` to one [`Entry`] |
+//! | `lint`, `lints` | what is allowed and still probably not meant |
+//!
+//! May depend on `timetable`, `message`, `schedule`, `clock`. Reads files, opens no connection.
+
+mod celery_settings;
+mod connection;
+mod diagnose;
+mod document;
+mod draft;
+mod draw;
+mod entry;
+mod env;
+mod excerpt;
+mod fingerprint;
+mod lint;
+mod lints;
+mod messages;
+mod scalar;
+mod secret;
+mod settings;
+mod source;
+mod timing;
+mod transport;
+mod url;
+mod value;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+pub use diagnose::{Diagnostic, Report, Severity};
+pub use env::{Env, SecretFile};
+pub use excerpt::escaped;
+pub use lint::Lint;
+pub use secret::Secret;
+pub use settings::Settings;
+pub use source::{MAX_FILE, Source, Sources};
+pub use url::{
+    AmqpServer, AmqpServers, Broker, Failover, Folders, LoginMethod, RedisEndpoint, RedisServer,
+    StoreLocation, Tls, UrlError,
+};
+
+use diagnose::{Collector, Finding, Place};
+use document::{Section, parse, sections};
+use draft::{Draft, Surroundings};
+use entry::Compiler;
+use lints::Linted;
+use scalar::Zones;
+use walk::{Item, MAX_ENTRIES, top_level};
+
+use crate::clock::Timestamp;
+use crate::message::{Identity, Interner};
+use crate::timetable::{Entry, EntryName, Timetable};
+
+/// What a schedule is loaded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run.
+    Run,
+    /// To be run, with lints: `check`.
+    Check,
+    /// To look at fire times: a broker need not be set.
+    Look,
+}
+
+/// A schedule that compiled.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its settings.
+    pub settings: Settings,
+    /// Its entries.
+    pub timetable: Timetable,
+    /// Warnings; no errors.
+    pub report: Report,
+}
+
+/// Compiles `sources`. `identity` goes into messages; `now` is when the schedule counts as loaded
+/// and where lints look from.
+///
+/// # Errors
+/// A report with every error and warning; the schedule is valid as a whole or not at all.
+pub fn load(
+    sources: &Sources,
+    env: &Env,
+    identity: &Identity,
+    now: Timestamp,
+    purpose: Purpose,
+) -> Result<Loaded, Report> {
+    let mut out = Collector::default();
+    let result = compile(sources, env, identity, now, purpose, &mut out);
+    let failed = out.has_errors();
+    let report = out.finish(sources.files());
+    match result {
+        Some((settings, timetable)) if !failed => Ok(Loaded { settings, timetable, report }),
+        _ => Err(report),
+    }
+}
+
+/// A section with the table that was parsed from it.
+struct Parsed<'t> {
+    file: u32,
+    base: usize,
+    table: DeTable<'t>,
+}
+
+impl Parsed<'_> {
+    fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        top_level(&self.table, self.file, self.base)
+    }
+}
+
+fn compile(
+    sources: &Sources,
+    env: &Env,
+    identity: &Identity,
+    now: Timestamp,
+    purpose: Purpose,
+    out: &mut Collector,
+) -> Option<(Settings, Timetable)> {
+    // Settings may stand after entries and in another file: they are read first. What holds
+    // neither more nor less than an entry waits as text.
+    let mut held: Vec<Parsed<'_>> = Vec::new();
+    let mut entries: Vec<(u32, &str, Section)> = Vec::new();
+    for (file, source) in (0_u32..).zip(sources.files()) {
+        for section in sections(&source.text, file, out) {
+            if section.is_entry {
+                entries.push((file, &source.text, section));
+            } else {
+                let table = parse(&source.text, &section, file, out);
+                held.push(Parsed { file, base: section.range.start, table });
+            }
+        }
+    }
+    let mut draft = Draft::default();
+    let mut zones = Zones::default();
+    for parsed in &held {
+        for item in parsed.items().filter(|item| item.name() != "beat_schedule") {
+            draft.take(&item, env, &mut zones, out);
+        }
+    }
+    let retry = draft.retry();
+    let around = Surroundings {
+        env,
+        identity,
+        first_path: sources.first_path(),
+        required: purpose != Purpose::Look,
+    };
+    let mut settings = draft.finish(&around, out);
+    let clean = settings.is_some();
+    if settings.is_none() {
+        // Entries are read all the same, by settings that only lack what was refused.
+        settings = Draft::default().finish(&Surroundings { required: false, ..around }, &mut Collector::default());
+    }
+    let settings = settings?;
+
+    let mut gathered = Gathered {
+        compiler: Compiler { settings: &settings, zones, interner: Interner::default(), retry },
+        entries: BTreeMap::new(),
+        places: BTreeMap::new(),
+        linted: Vec::new(),
+        lint: purpose == Purpose::Check,
+    };
+    for parsed in &held {
+        for item in parsed.items().filter(|item| item.name() == "beat_schedule") {
+            gathered.take_all(&item, out);
+        }
+    }
+    for (file, text, section) in entries {
+        let table = parse(text, &section, file, out);
+        let parsed = Parsed { file, base: section.range.start, table };
+        for item in parsed.items() {
+            gathered.take_all(&item, out);
+        }
+    }
+    let Gathered { entries, places, mut linted, .. } = gathered;
+    if places.is_empty() && !out.has_errors() {
+        let help = "an entry is a table: [beat_schedule.NAME] with task and schedule";
+        out.push(Finding::error("the schedule has no entries").key("beat_schedule").help(help));
+    }
+    let timetable = Timetable::new(entries, now);
+    if purpose == Purpose::Check && clean {
+        linted.sort_by_key(|linted| linted.place);
+        lints::run(&settings, &timetable, &linted, sources.files(), now, out);
+    }
+    clean.then_some((settings, timetable))
+}
+
+/// The entries so far.
+struct Gathered<'s> {
+    compiler: Compiler<'s>,
+    entries: BTreeMap<EntryName, Arc<Entry>>,
+    /// Where each name was first used, compiled or not.
+    places: BTreeMap<Box<str>, Place>,
+    linted: Vec<Linted>,
+    lint: bool,
+}
+
+impl Gathered<'_> {
+    fn take_all(&mut self, item: &Item<'_>, out: &mut Collector) {
+        for entry in item.fields(out).into_iter().flatten() {
+            self.take(&entry, out);
+        }
+    }
+
+    fn take(&mut self, item: &Item<'_>, out: &mut Collector) {
+        if self.places.len() >= MAX_ENTRIES {
+            if self.places.len() == MAX_ENTRIES {
+                item.report_key(out, Finding::error(format!("more than {MAX_ENTRIES} entries")));
+                self.places.insert("".into(), item.key_place());
+            }
+            return;
+        }
+        match self.places.entry(item.name().into()) {
+            btree_map::Entry::Vacant(free) => {
+                free.insert(item.key_place());
+            }
+            btree_map::Entry::Occupied(first) => {
+                let name = escaped(item.name());
+                let message = format!("the entry \"{name}\" is defined twice; first at");
+                item.report_key(out, Finding::error(message).naming(*first.get()));
+                return;
+            }
+        }
+        let Some(compiled) = self.compiler.compile(item, out) else { return };
+        let name = Arc::clone(&compiled.entry.name);
+        if self.lint {
+            self.linted.push(Linted {
+                name: Arc::clone(&name),
+                place: item.key_place(),
+                allow: compiled.allow,
+                expires: compiled.expires,
+            });
+        }
+        self.entries.insert(name, Arc::new(compiled.entry));
+    }
+}

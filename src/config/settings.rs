@@ -1,0 +1,128 @@
+//! The settings of a schedule, typed, with Celery's defaults.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Lint;
+use super::env::SecretFile;
+use super::url::{Broker, StoreLocation, UrlContext};
+use crate::message::{Conventions, Routing};
+use crate::schedule::Zone;
+use crate::timetable::{Backoff, Delivery};
+
+/// All settings of one loaded schedule. `Debug` and `Display` of its parts show no credential.
+#[derive(Debug)]
+pub struct Settings {
+    /// `name`: of this scheduler; part of every key of the store and of every task id.
+    pub name: String,
+    /// `timezone`.
+    pub zone: Zone,
+    /// `broker_url`, `broker_write_url`, or the environment's.
+    pub broker: Broker,
+    /// `broker_connection_timeout`.
+    pub broker_connection_timeout: Duration,
+    /// `state_url`, or what the broker implies.
+    pub store: StoreLocation,
+    /// `state_key_prefix`.
+    pub state_key_prefix: String,
+    /// `lease_ttl`, 1 s to 5 min.
+    pub lease_ttl: Duration,
+    /// `delivery`.
+    pub delivery: Delivery,
+    /// `store_wait_replicas`.
+    pub store_wait_replicas: u32,
+    /// `enabled`; also in the policy of every entry.
+    pub enabled: bool,
+    /// `http_listen`.
+    pub http_listen: Option<SocketAddr>,
+    /// `metrics_per_entry`.
+    pub metrics_per_entry: bool,
+    /// `beat_cron_starting_deadline`; also in the policy of every entry that has none of its own.
+    pub starting_deadline: Option<Duration>,
+    /// `task_publish_retry_policy`: the pauses between attempts.
+    pub backoff: Backoff,
+    /// What changes the bytes of messages.
+    pub conventions: Conventions,
+    /// What decides where they go.
+    pub routing: Routing,
+    /// `allow`.
+    pub allow: BTreeSet<Lint>,
+    pub(super) links: Links,
+}
+
+/// What it takes to read the URLs of secret files again.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    pub broker_file: Option<SecretFile>,
+    pub state_file: Option<SecretFile>,
+    pub broker: UrlContext,
+    pub state: UrlContext,
+}
+
+impl Settings {
+    /// The settings that differ between this schedule and `new` although a reload cannot change
+    /// them: stores are moved by stopping all instances.
+    #[must_use]
+    pub fn refuses_reload_to(&self, new: &Self) -> Vec<&'static str> {
+        [
+            ("name", self.name == new.name),
+            ("state_url", self.store.same_place(&new.store)),
+            ("state_key_prefix", self.state_key_prefix == new.state_key_prefix),
+            ("http_listen", self.http_listen == new.http_listen),
+        ]
+        .into_iter()
+        .filter_map(|(name, same)| (!same).then_some(name))
+        .collect()
+    }
+
+    /// The broker as it is to be dialled now: a secret file is read anew, so that a rotated
+    /// password is picked up.
+    ///
+    /// # Errors
+    /// Why the file, or the URL in it, cannot be used; never its content.
+    pub fn broker_now(&self) -> Result<Broker, String> {
+        match &self.links.broker_file {
+            None => Ok(self.broker.clone()),
+            Some(file) => {
+                let url = file.read()?;
+                Broker::parse(url.expose(), &self.links.broker).map_err(|e| format!("broker_url_file {e}"))
+            }
+        }
+    }
+
+    /// The store as it is to be dialled now, likewise.
+    ///
+    /// # Errors
+    /// As [`Settings::broker_now`].
+    pub fn store_now(&self) -> Result<StoreLocation, String> {
+        match (&self.links.state_file, &self.store, &self.links.broker_file) {
+            (Some(file), ..) => {
+                let url = file.read()?;
+                StoreLocation::parse(url.expose(), &self.links.state)
+                    .map_err(|e| format!("state_url_file {e}"))
+            }
+            (None, StoreLocation::Redis(servers), Some(_)) => match (&self.broker, self.broker_now()?) {
+                // The store is the broker's Redis: its password rotates with the broker's.
+                (Broker::Redis(old), Broker::Redis(new)) if old == servers => Ok(StoreLocation::Redis(new)),
+                _ => Ok(self.store.clone()),
+            },
+            _ => Ok(self.store.clone()),
+        }
+    }
+}
+
+impl Broker {
+    /// The store of a schedule without `state_url`; `None` where there is no default.
+    pub(super) fn default_store(&self, name: &str) -> Option<StoreLocation> {
+        match self {
+            Self::Redis(servers) => Some(StoreLocation::Redis(servers.clone())),
+            Self::Filesystem(folders) => {
+                let path: PathBuf = folders.data_out.join(format!("{name}.state"));
+                Some(StoreLocation::File(path))
+            }
+            Self::Amqp(_) => None,
+        }
+    }
+}

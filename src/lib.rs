@@ -9,6 +9,9 @@
 //! holds each entry's last fire time is the *ledger*; messages go to the *broker*. The set of all
 //! fire times of an entry is its *grid*.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod message;
 pub mod schedule;
+pub mod timetable;

@@ -1,1 +1,30 @@
-fn main() {}
+//! The `beat` command.
+
+use std::io::{self, BufWriter, IsTerminal};
+use std::process::ExitCode;
+
+use beat::cli::{self, Io, Next};
+use beat::clock::SystemClock;
+use beat::config::Env;
+
+fn main() -> ExitCode {
+    let env = Env::of_process();
+    let plain = env.get("NO_COLOR").is_some();
+    let (out, err) = (io::stdout(), io::stderr());
+    let (colour_out, colour_err) = (!plain && out.is_terminal(), !plain && err.is_terminal());
+    let mut io = Io {
+        out: &mut BufWriter::with_capacity(64 << 10, out.lock()),
+        err: &mut err.lock(),
+        colour_out,
+        colour_err,
+        env: &env,
+        clock: &SystemClock,
+    };
+    match cli::execute(std::env::args_os(), &mut io) {
+        Next::Done(code) => ExitCode::from(code),
+        Next::Run(_) => {
+            let _ = writeln!(io.err, "error: running the schedule is not built in yet; --dry-run shows it");
+            ExitCode::from(cli::code::FAILED)
+        }
+    }
+}

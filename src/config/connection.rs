@@ -161,7 +161,7 @@ impl Connection {
                 }
                 _ => field.unknown_key(
                     out,
-                    "key of `broker_use_ssl`",
+                    "key of TLS",
                     &[
                         "ssl_ca_certs",
                         "ssl_certfile",

@@ -199,23 +199,32 @@ pub(super) fn parse<'t>(
     out: &mut Collector,
 ) -> DeTable<'t> {
     let (table, errors) = DeTable::parse_recoverable(&text[section.range.clone()]);
+    let whole = errors.is_empty();
+    report(text, section, file, errors, out);
+    // Half an entry would only lead to complaints about the other half.
+    if section.is_entry && !whole { DeTable::new() } else { table.into_inner() }
+}
+
+fn report(text: &str, section: &Section, file: u32, errors: Vec<toml::de::Error>, out: &mut Collector) {
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let at = |offset: usize| u32::try_from(section.range.start + offset).unwrap_or(u32::MAX);
-        let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        out.push(Finding::error(format!("not valid TOML: {message}")).at(Place {
+        let message = match error.message() {
+            "duplicate key" => "defined twice in this file".to_owned(),
+            message => format!("not valid TOML: {}", message.lines().collect::<Vec<_>>().join(", ")),
+        };
+        out.push(Finding::error(message).at(Place {
             file,
             start: at(span.start),
             end: at(span.end),
-            // A line of a setting that cannot be parsed may be any part of a URL.
-            secret: !section.is_entry && hides(&text[..at(span.start) as usize]),
+            secret: may_be_secret(&text[..at(span.start) as usize]),
         }));
     }
-    table.into_inner()
 }
 
-/// Whether the line that `before` ends in may be the value of a setting and not a header.
-fn hides(before: &str) -> bool {
-    let line = before.rsplit('\n').next().unwrap_or("");
-    !line.trim_start().starts_with('[')
+/// Whether what follows `before` may be part of a connection setting: a line that cannot be parsed
+/// may be any piece of a URL. Entries hold none.
+fn may_be_secret(before: &str) -> bool {
+    let header = before.rfind("\n[").map_or(before, |at| &before[at + 1..]);
+    !header.starts_with("[beat_schedule") && !before.rsplit('\n').next().unwrap_or("").trim_start().starts_with('[')
 }

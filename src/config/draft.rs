@@ -302,9 +302,10 @@ fn unknown_setting(item: &Item<'_>, out: &mut Collector) {
     let name = item.name();
     let shown = super::escaped(name);
     // A key that nobody knows may be a misspelt connection setting: its value is not drawn.
-    let item = &item.secret();
+    let known = look_up(name);
+    let item = &if known == Some(Known::Celery) { *item } else { item.secret() };
     let near = nearest(name, SETTINGS);
-    let finding = match (look_up(name), near) {
+    let finding = match (known, near) {
         (Some(Known::Celery), _) => Finding::warning(format!(
             "`{shown}` does not concern publishing and has no effect here"
         )),

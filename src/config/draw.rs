@@ -103,7 +103,12 @@ fn draw_one(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         title = title.id(lint.name());
     }
     let mut group = Group::with_title(title);
-    if let Some(file) = &diagnostic.file {
+    // A snippet counts its column itself, which is wrong where the line was cut or escaped.
+    let own_column = diagnostic.excerpt.as_ref().is_some_and(|excerpt| {
+        let column = excerpt.text.get(..excerpt.mark.start).map_or(0, |t| t.chars().count() + 1);
+        Some(column) == diagnostic.column
+    });
+    if let (Some(file), false) = (&diagnostic.file, own_column) {
         let mut origin = Origin::path(escaped(file));
         if let (Some(line), Some(column)) = (diagnostic.line, diagnostic.column) {
             origin = origin.line(line).char_column(column);
@@ -111,11 +116,13 @@ fn draw_one(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         group = group.element(origin);
     }
     if let Some(excerpt) = &diagnostic.excerpt {
-        group = group.element(
-            Snippet::source(excerpt.text.as_str())
-                .line_start(diagnostic.line.unwrap_or(1))
-                .annotation(AnnotationKind::Primary.span(excerpt.mark.clone())),
-        );
+        let mut snippet = Snippet::source(excerpt.text.as_str())
+            .line_start(diagnostic.line.unwrap_or(1))
+            .annotation(AnnotationKind::Primary.span(excerpt.mark.clone()));
+        if let (Some(file), true) = (&diagnostic.file, own_column) {
+            snippet = snippet.path(escaped(file));
+        }
+        group = group.element(snippet);
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));

@@ -118,7 +118,7 @@ impl Compiler<'_> {
             args: &args,
             kwargs: &kwargs,
             options: &options,
-            zone: zone.clone(),
+            zone: super::messages::tz(&zone),
         };
         let settings = self.settings;
         let template =

@@ -36,7 +36,8 @@ impl Excerpt {
         let masked = if place.secret {
             let line = &text[line_start..line_end];
             let value = line.find('=').map_or(0, |at| at + 1);
-            vec![line_start + value..line_end]
+            let blank = line[value..].len() - line[value..].trim_start().len();
+            vec![line_start + value + blank..line_end]
         } else {
             let look = floor(text, line_start.max(from.saturating_sub(LOOK_BACK)));
             mask(&text[look..to.max(end.min(to))], look)
@@ -81,7 +82,7 @@ impl Excerpt {
     }
 }
 
-const STARS: &str = " ***";
+const STARS: &str = "***";
 
 fn floor(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
@@ -120,7 +121,8 @@ fn mask(part: &str, offset: usize) -> Vec<Range<usize>> {
         LazyLock::new(|| Regex::new(r#"://[^\s"'/\\]*(?:[^\s"'@]*@)?[^\s"']*"#).ok());
     let mut found = Vec::new();
     if let Some(key) = KEY.as_ref().and_then(|re| re.find(part)) {
-        found.push(offset + key.end()..offset + part.len());
+        let blank = part[key.end()..].len() - part[key.end()..].trim_start().len();
+        found.push(offset + key.end() + blank..offset + part.len());
     }
     if let Some(url) = URL.as_ref() {
         found.extend(url.find_iter(part).map(|m| offset + m.start() + 3..offset + m.end()));

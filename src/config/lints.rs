@@ -26,5 +26,5 @@ pub(super) fn run(
     now: Timestamp,
     out: &mut Collector,
 ) {
-    let _ = (settings, timetable, linted, files, now, out, Finding::lint);
+    let _ = (settings, timetable, linted, files, now, out);
 }

@@ -92,7 +92,8 @@ impl MessageDraft {
             "task_publish_retry" => set(&mut self.retry.enabled, item.flag(out)),
             "task_publish_retry_policy" => {
                 if let Some(value) = to_value(item, out) {
-                    set(&mut self.retry, checked(item, self.retry.with(&value), out));
+                    let retry = self.retry.with(&value);
+                    set(&mut self.retry, checked(item, retry, out));
                 }
             }
             _ => return false,
@@ -116,7 +117,7 @@ impl MessageDraft {
                 serializer: self.serializer,
                 compression: self.compression,
                 enable_utc: self.enable_utc.unwrap_or(true),
-                timezone: zone.clone(),
+                timezone: tz(zone),
                 repr_maxlevels: self.repr_maxlevels.unwrap_or(3),
                 redis,
                 events: self.send_events.then_some(self.events),
@@ -136,6 +137,11 @@ pub(super) fn backoff(retry: &RetryPolicy) -> Backoff {
     } else {
         Backoff { start: max, step: Duration::ZERO, max }
     }
+}
+
+/// The zone by its name, as the message layer writes it; UTC for one that only this host knows.
+pub(super) fn tz(zone: &Zone) -> chrono_tz::Tz {
+    zone.name().parse().unwrap_or(chrono_tz::UTC)
 }
 
 fn set<T>(slot: &mut T, value: Option<T>) {

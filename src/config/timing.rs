@@ -105,7 +105,7 @@ fn table(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Sch
             name => match FIELDS.iter().position(|known| *known == name) {
                 Some(index) => &mut keys.fields[index],
                 None => {
-                    field.unknown_key(out, "key of `schedule`", KEYS);
+                    field.unknown_key(out, "schedule key", KEYS);
                     unknown = true;
                     continue;
                 }
@@ -295,7 +295,7 @@ fn solar(item: &Item<'_>, out: &mut Collector) -> Option<Schedule> {
             }
             "lat" => lat = Some(field.number(out)),
             "lon" => lon = Some(field.number(out)),
-            _ => field.unknown_key(out, "key of `solar`", &["event", "lat", "lon"]),
+            _ => field.unknown_key(out, "solar key", &["event", "lat", "lon"]),
         }
     }
     let missing: Vec<&str> = [("event", event.is_none()), ("lat", lat.is_none()), ("lon", lon.is_none())]

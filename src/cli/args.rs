@@ -1,0 +1,180 @@
+//! What users type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const ABOUT: &str = "Publishes Celery's periodic tasks on time, each fire time once";
+
+const LONG_ABOUT: &str = "\
+Publishes Celery's periodic tasks on time, each fire time once.
+
+beat replaces `celery beat`: it reads a TOML schedule and publishes to Redis, RabbitMQ or a folder. \
+Run as many instances as you like: one leads and fires, the others stand by. Workers do not change.";
+
+const EXAMPLES: &str = "\
+Examples:
+  beat --schedule schedules/prod.toml              run in the foreground
+  beat --schedule schedules/prod.toml --dry-run    show the next fire times and exit
+  beat check --schedule schedules/                 validate a directory of *.toml
+  beat preview --schedule prod.toml --from 2026-03-29T00:00 --until 24h --timeline
+  beat diff old.toml new.toml                      what a change does to fire times
+
+Exit codes:
+  0  done
+  1  failed at run time
+  2  wrong usage, or an invalid schedule
+
+Environment (a flag wins, then these, then the file):
+  BEAT_SCHEDULE      paths, separated by `:`
+  BEAT_BROKER_URL    broker_url; CELERY_BROKER_URL if that is not set
+  BEAT_STATE_URL, BEAT_HTTP_LISTEN, BEAT_NAME, BEAT_ENABLED    the setting of that name
+  BEAT_LOG           log filter, such as `debug`
+  BEAT_LOG_FORMAT    as --log-format
+  NO_COLOR           no colours";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "beat", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// Schedule file, or directory of *.toml; repeatable, all files are one schedule
+    #[arg(long, short = 's', value_name = "PATH", global = true)]
+    pub schedule: Vec<PathBuf>,
+
+    /// Form of the log; text on a terminal and JSON otherwise when not given
+    #[arg(long, value_name = "FORMAT", global = true, env = "BEAT_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Options of `run`, which may be left out.
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// What to do; `run` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run in the foreground (the same as no command)
+    Run(RunArgs),
+    /// Validate the schedule, offline; every error with its file, line and column
+    Check(CheckArgs),
+    /// Show the next fire times, offline
+    Preview(PreviewArgs),
+    /// Show what differs between two schedules, and how fire times move
+    Diff(DiffArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man,
+}
+
+/// `beat run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Show the next fire times, publish nothing, connect to nothing, exit
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// What `--dry-run` shows.
+    #[command(flatten, next_help_heading = "With --dry-run")]
+    pub preview: PreviewArgs,
+}
+
+/// `beat check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Errors: exit 2. Warnings only: exit 0, with --strict 1. A lint is silenced by its name in `allow`, of the entry or of the file.")]
+pub struct CheckArgs {
+    /// Exit 1 when there are warnings
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TextFormat,
+}
+
+/// `text` or `json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// `beat preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Fire times later than this [default: now]; without an offset in the schedule's timezone
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+
+    /// Fire times up to and including this; also a duration after --from, such as 24h
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+
+    /// Fire times of each entry [default: 5, with --until no limit]
+    #[arg(long, value_name = "N")]
+    pub count: Option<usize>,
+
+    /// Only entries with such a name; * and ? stand for any text and any character
+    #[arg(long, value_name = "GLOB")]
+    pub entry: Option<String>,
+
+    /// Show local times of this zone; fire times do not change
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+
+    /// Form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: PreviewFormat,
+
+    /// Draw a day, or the asked span: entries as rows, load as bars
+    #[arg(long)]
+    pub timeline: bool,
+}
+
+/// Form of a preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PreviewFormat {
+    /// For people.
+    Table,
+    /// One array of objects.
+    Json,
+    /// With a header line.
+    Csv,
+}
+
+/// `beat diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The schedule as it is: a file, or a directory of *.toml
+    pub old: PathBuf,
+
+    /// The schedule as it will be
+    pub new: PathBuf,
+
+    /// Fire times later than this [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+
+    /// Form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TextFormat,
+}

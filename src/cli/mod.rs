@@ -1,0 +1,158 @@
+//! The command line: what users type, and one file for each command.
+//!
+//! | file | command |
+//! |---|---|
+//! | `args` | clap's definition of all of them, with the texts of `--help` |
+//! | `check` | `beat check` |
+//! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
+//! | `diff` | `beat diff` |
+//! | `moment` | instants as they are typed |
+//!
+//! Data goes to stdout, everything else to stderr. Commands write to what [`Io`] holds and return
+//! an exit code, so that they run in tests and `main` only connects them.
+
+mod args;
+mod check;
+mod diff;
+mod moment;
+mod preview;
+mod rows;
+mod timeline;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser};
+use uuid::Uuid;
+
+pub use args::{Cli, Command, LogFormat, PreviewArgs, RunArgs};
+
+use crate::clock::Clock;
+use crate::config::{Env, Loaded, Purpose, Report, Sources, load};
+use crate::message::Identity;
+
+/// Exit codes: done; failed at run time; wrong usage or an invalid schedule.
+pub mod code {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// Failed at run time.
+    pub const FAILED: u8 = 1;
+    /// Wrong usage, or a schedule that is not valid.
+    pub const INVALID: u8 = 2;
+}
+
+/// What a command works with.
+pub struct Io<'a> {
+    /// Data.
+    pub out: &'a mut dyn Write,
+    /// Messages.
+    pub err: &'a mut dyn Write,
+    /// Whether stdout takes colours.
+    pub colour_out: bool,
+    /// Whether stderr takes colours.
+    pub colour_err: bool,
+    /// The environment.
+    pub env: &'a Env,
+    /// Where "now" comes from.
+    pub clock: &'a dyn Clock,
+}
+
+/// What [`execute`] made of the command line.
+#[derive(Debug)]
+pub enum Next {
+    /// A command ran; its exit code.
+    Done(u8),
+    /// The daemon is to be run.
+    Run(Box<Cli>),
+}
+
+/// Parses `args` and carries out what does not need the daemon.
+pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'_>) -> Next {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            let text = error.render();
+            let (to, colour): (&mut dyn Write, bool) =
+                if usage { (io.err, io.colour_err) } else { (io.out, io.colour_out) };
+            let _ = if colour { write!(to, "{}", text.ansi()) } else { write!(to, "{text}") };
+            return Next::Done(if usage { code::INVALID } else { code::OK });
+        }
+    };
+    let dry_run = match &cli.command {
+        None => cli.run.dry_run,
+        Some(Command::Run(run)) => run.dry_run,
+        Some(_) => true,
+    };
+    if !dry_run {
+        return Next::Run(Box::new(cli));
+    }
+    let done = match &cli.command {
+        None => preview::run(&cli, &cli.run.preview, io),
+        Some(Command::Run(run)) => preview::run(&cli, &run.preview, io),
+        Some(Command::Preview(args)) => preview::run(&cli, args, io),
+        Some(Command::Check(args)) => check::run(&cli, args, io),
+        Some(Command::Diff(args)) => diff::run(args, io),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Cli::command(), "beat", &mut io.out);
+            Ok(code::OK)
+        }
+        Some(Command::Man) => clap_mangen::Man::new(Cli::command()).render(&mut io.out).map(|()| code::OK),
+    };
+    Next::Done(match done.and_then(|code| io.out.flush().map(|()| code)) {
+        Ok(code) => code,
+        // Whoever read our output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code::OK,
+        Err(error) => {
+            let _ = writeln!(io.err, "error: cannot write: {error}");
+            code::FAILED
+        }
+    })
+}
+
+impl Cli {
+    /// The schedule's paths: `--schedule`, else `BEAT_SCHEDULE`.
+    #[must_use]
+    pub fn schedule_paths(&self, env: &Env) -> Vec<PathBuf> {
+        if !self.schedule.is_empty() {
+            return self.schedule.clone();
+        }
+        let listed = env.get("BEAT_SCHEDULE").unwrap_or_default();
+        listed.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+    }
+
+    /// Reads and compiles the schedule.
+    ///
+    /// # Errors
+    /// All that is wrong with it, or that none was named.
+    pub fn load(
+        &self,
+        env: &Env,
+        identity: &Identity,
+        clock: &dyn Clock,
+        purpose: Purpose,
+    ) -> Result<Loaded, Report> {
+        let paths = self.schedule_paths(env);
+        if paths.is_empty() {
+            return Err(Report::of("which schedule? Give --schedule PATH, or set BEAT_SCHEDULE"));
+        }
+        load(&Sources::read(&paths)?, env, identity, clock.wall(), purpose)
+    }
+}
+
+/// An identity for commands that publish nothing.
+fn nobody() -> Identity {
+    Identity { pid: 0, hostname: "localhost".to_owned(), reply_to: Uuid::nil(), utcoffset_hours: 0.0 }
+}
+
+/// Draws a refused schedule.
+fn refuse(report: &Report, io: &mut Io<'_>) -> io::Result<u8> {
+    io.err.write_all(report.draw(io.colour_err).as_bytes())?;
+    Ok(code::INVALID)
+}
+
+/// Reports wrong usage that clap cannot see.
+fn misused(message: &str, io: &mut Io<'_>) -> io::Result<u8> {
+    writeln!(io.err, "error: {message}\n\nFor more information, try '--help'.")?;
+    Ok(code::INVALID)
+}

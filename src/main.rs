@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     match cli::execute(std::env::args_os(), &mut io) {
         Next::Done(code) => ExitCode::from(code),
         Next::Run(_) => {
-            let _ = writeln!(io.err, "error: running the schedule is not built in yet; --dry-run shows it");
+            let _ = writeln!(
+                io.err,
+                "error: running the schedule is not built in yet; --dry-run shows it"
+            );
             ExitCode::from(cli::code::FAILED)
         }
     }

@@ -36,7 +36,10 @@ Environment (a flag wins, then these, then the file):
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(name = "beat", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
-#[command(args_conflicts_with_subcommands = false, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = false,
+    subcommand_negates_reqs = true
+)]
 pub struct Cli {
     /// Schedule file, or directory of *.toml; repeatable, all files are one schedule
     #[arg(long, short = 's', value_name = "PATH", global = true)]
@@ -98,7 +101,9 @@ pub struct RunArgs {
 
 /// `beat check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Errors: exit 2. Warnings only: exit 0, with --strict 1. A lint is silenced by its name in `allow`, of the entry or of the file.")]
+#[command(
+    after_help = "Errors: exit 2. Warnings only: exit 0, with --strict 1. A lint is silenced by its name in `allow`, of the entry or of the file."
+)]
 pub struct CheckArgs {
     /// Exit 1 when there are warnings
     #[arg(long)]

@@ -23,7 +23,12 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs, io: &mut Io<'_>) -> io::Result<u8
             }
             if let Some(entries) = entries {
                 let noun = if entries == 1 { "entry" } else { "entries" };
-                writeln!(io.out, "ok: {entries} {noun}, {}; zone data: {}", report.summary(), zone_source())?;
+                writeln!(
+                    io.out,
+                    "ok: {entries} {noun}, {}; zone data: {}",
+                    report.summary(),
+                    zone_source()
+                )?;
             }
         }
     }

@@ -18,7 +18,13 @@ const SHOWN: usize = 3;
 pub(super) fn run(args: &DiffArgs, io: &mut Io<'_>) -> io::Result<u8> {
     let now = io.clock.wall();
     let read = |path: &Path, io: &Io<'_>| -> Result<Loaded, Report> {
-        load(&Sources::read(&[path.to_owned()])?, io.env, &nobody(), now, Purpose::Look)
+        load(
+            &Sources::read(&[path.to_owned()])?,
+            io.env,
+            &nobody(),
+            now,
+            Purpose::Look,
+        )
     };
     let old = match read(&args.old, io) {
         Ok(loaded) => loaded,
@@ -73,15 +79,33 @@ fn text(old: &Loaded, new: &Loaded, from: Timestamp, io: &mut Io<'_>) -> io::Res
     let difference = new.timetable.difference(&old.timetable);
     let out = &mut *io.out;
     for entry in difference.added.iter().filter_map(|name| after.get(name)) {
-        writeln!(out, "+ {}: {}, {}", entry.name, entry.task, entry.schedule.describe())?;
+        writeln!(
+            out,
+            "+ {}: {}, {}",
+            entry.name,
+            entry.task,
+            entry.schedule.describe()
+        )?;
         writeln!(out, "    next {}", shown(entry, from))?;
     }
-    for entry in difference.removed.iter().filter_map(|name| before.get(name)) {
-        writeln!(out, "- {}: {}, {}", entry.name, entry.task, entry.schedule.describe())?;
+    for entry in difference
+        .removed
+        .iter()
+        .filter_map(|name| before.get(name))
+    {
+        writeln!(
+            out,
+            "- {}: {}, {}",
+            entry.name,
+            entry.task,
+            entry.schedule.describe()
+        )?;
         writeln!(out, "    was next {}", shown(entry, from))?;
     }
     for name in &difference.changed {
-        let (Some(was), Some(is)) = (before.get(name), after.get(name)) else { continue };
+        let (Some(was), Some(is)) = (before.get(name), after.get(name)) else {
+            continue;
+        };
         writeln!(out, "~ {name}: {}", what(was, is).join(", "))?;
         let (schedule_was, schedule_is) = (was.schedule.describe(), is.schedule.describe());
         if schedule_was != schedule_is {
@@ -103,7 +127,10 @@ fn text(old: &Loaded, new: &Loaded, from: Timestamp, io: &mut Io<'_>) -> io::Res
         difference.changed.len(),
     )?;
     for setting in old.settings.refuses_reload_to(&new.settings) {
-        writeln!(out, "! a reload refuses the change of {setting}: stop all instances first")?;
+        writeln!(
+            out,
+            "! a reload refuses the change of {setting}: stop all instances first"
+        )?;
     }
     Ok(())
 }
@@ -112,7 +139,15 @@ fn text(old: &Loaded, new: &Loaded, from: Timestamp, io: &mut Io<'_>) -> io::Res
 fn what(was: &Entry, is: &Entry) -> Vec<&'static str> {
     let policy = |e: &Entry| {
         let p = &e.policy;
-        (p.misfire, p.starting_deadline, p.jitter, p.max_runs, p.run_on_start, p.delivery, p.backoff)
+        (
+            p.misfire,
+            p.starting_deadline,
+            p.jitter,
+            p.max_runs,
+            p.run_on_start,
+            p.delivery,
+            p.backoff,
+        )
     };
     let mut what = Vec::new();
     let mut note = |differs: bool, words: &'static str| {
@@ -123,7 +158,14 @@ fn what(was: &Entry, is: &Entry) -> Vec<&'static str> {
     note(was.timing.grid != is.timing.grid, "schedule");
     note(was.timing.window != is.timing.window, "end_at or exclude");
     note(was.task != is.task, "task");
-    note(was.policy.enabled != is.policy.enabled, if is.policy.enabled { "enabled" } else { "disabled" });
+    note(
+        was.policy.enabled != is.policy.enabled,
+        if is.policy.enabled {
+            "enabled"
+        } else {
+            "disabled"
+        },
+    );
     note(policy(was) != policy(is), "policy");
     if what.is_empty() {
         what.push("message");
@@ -139,7 +181,9 @@ fn next(entry: &Entry, from: Timestamp) -> Vec<Value> {
         && entry.policy.enabled
         && let Some(at) = entry.next_fire(from, after)
     {
-        next.push(json!({"fire_time": rfc3339_utc(at), "local_time": rfc3339(&entry.zone.datetime(at))}));
+        next.push(
+            json!({"fire_time": rfc3339_utc(at), "local_time": rfc3339(&entry.zone.datetime(at))}),
+        );
         after = at;
     }
     next
@@ -150,5 +194,9 @@ fn shown(entry: &Entry, from: Timestamp) -> String {
         .iter()
         .filter_map(|at| at.get("local_time")?.as_str().map(str::to_owned))
         .collect();
-    if times.is_empty() { "never".to_owned() } else { times.join(", ") }
+    if times.is_empty() {
+        "never".to_owned()
+    } else {
+        times.join(", ")
+    }
 }

@@ -73,9 +73,16 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Err(error) => {
             let usage = error.use_stderr();
             let text = error.render();
-            let (to, colour): (&mut dyn Write, bool) =
-                if usage { (io.err, io.colour_err) } else { (io.out, io.colour_out) };
-            let _ = if colour { write!(to, "{}", text.ansi()) } else { write!(to, "{text}") };
+            let (to, colour): (&mut dyn Write, bool) = if usage {
+                (io.err, io.colour_err)
+            } else {
+                (io.out, io.colour_out)
+            };
+            let _ = if colour {
+                write!(to, "{}", text.ansi())
+            } else {
+                write!(to, "{text}")
+            };
             return Next::Done(if usage { code::INVALID } else { code::OK });
         }
     };
@@ -97,7 +104,9 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
             clap_complete::generate(*shell, &mut Cli::command(), "beat", &mut io.out);
             Ok(code::OK)
         }
-        Some(Command::Man) => clap_mangen::Man::new(Cli::command()).render(&mut io.out).map(|()| code::OK),
+        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
+            .render(&mut io.out)
+            .map(|()| code::OK),
     };
     Next::Done(match done.and_then(|code| io.out.flush().map(|()| code)) {
         Ok(code) => code,
@@ -118,7 +127,11 @@ impl Cli {
             return self.schedule.clone();
         }
         let listed = env.get("BEAT_SCHEDULE").unwrap_or_default();
-        listed.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+        listed
+            .split(':')
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .collect()
     }
 
     /// Reads and compiles the schedule.
@@ -134,15 +147,28 @@ impl Cli {
     ) -> Result<Loaded, Report> {
         let paths = self.schedule_paths(env);
         if paths.is_empty() {
-            return Err(Report::of("which schedule? Give --schedule PATH, or set BEAT_SCHEDULE"));
+            return Err(Report::of(
+                "which schedule? Give --schedule PATH, or set BEAT_SCHEDULE",
+            ));
         }
-        load(&Sources::read(&paths)?, env, identity, clock.wall(), purpose)
+        load(
+            &Sources::read(&paths)?,
+            env,
+            identity,
+            clock.wall(),
+            purpose,
+        )
     }
 }
 
 /// An identity for commands that publish nothing.
 fn nobody() -> Identity {
-    Identity { pid: 0, hostname: "localhost".to_owned(), reply_to: Uuid::nil(), utcoffset_hours: 0.0 }
+    Identity {
+        pid: 0,
+        hostname: "localhost".to_owned(),
+        reply_to: Uuid::nil(),
+        utcoffset_hours: 0.0,
+    }
 }
 
 /// Draws a refused schedule.
@@ -153,6 +179,9 @@ fn refuse(report: &Report, io: &mut Io<'_>) -> io::Result<u8> {
 
 /// Reports wrong usage that clap cannot see.
 fn misused(message: &str, io: &mut Io<'_>) -> io::Result<u8> {
-    writeln!(io.err, "error: {message}\n\nFor more information, try '--help'.")?;
+    writeln!(
+        io.err,
+        "error: {message}\n\nFor more information, try '--help'."
+    )?;
     Ok(code::INVALID)
 }

@@ -52,7 +52,10 @@ pub(super) fn run(cli: &Cli, args: &PreviewArgs, io: &mut Io<'_>) -> io::Result<
         Some(text) => moment::parse(text, zone),
     };
     let Some(from) = from else {
-        return misused("--from takes a time such as 2026-03-29T00:00 or 2026-03-29T00:00:00Z", io);
+        return misused(
+            "--from takes a time such as 2026-03-29T00:00 or 2026-03-29T00:00:00Z",
+            io,
+        );
     };
     let until = match args.until.as_deref() {
         None if args.timeline => Some(from.plus_micros(86_400_000_000)),
@@ -60,15 +63,34 @@ pub(super) fn run(cli: &Cli, args: &PreviewArgs, io: &mut Io<'_>) -> io::Result<
         Some(text) => moment::parse_after(text, zone, from),
     };
     let Some(until) = until else {
-        return misused("--until takes a time such as 2026-03-30T00:00, or a duration such as 24h", io);
+        return misused(
+            "--until takes a time such as 2026-03-30T00:00, or a duration such as 24h",
+            io,
+        );
     };
     let unlimited = args.until.is_some() || args.timeline;
-    let count = args.count.unwrap_or(if unlimited { usize::MAX } else { DEFAULT_COUNT });
+    let count = args
+        .count
+        .unwrap_or(if unlimited { usize::MAX } else { DEFAULT_COUNT });
     let entries = selected(&loaded.timetable, args.entry.as_deref());
     if entries.is_empty() {
-        writeln!(io.err, "no enabled entry {}", if args.entry.is_some() { "has such a name" } else { "to show" })?;
+        writeln!(
+            io.err,
+            "no enabled entry {}",
+            if args.entry.is_some() {
+                "has such a name"
+            } else {
+                "to show"
+            }
+        )?;
     }
-    let span = Span { entries, from, until, count, display };
+    let span = Span {
+        entries,
+        from,
+        until,
+        count,
+        display,
+    };
     if args.timeline {
         timeline::draw(&span, zone, io)?;
     } else {
@@ -85,7 +107,11 @@ fn selected<'t>(timetable: &'t Timetable, glob: Option<&str>) -> Vec<&'t Entry> 
         .values()
         .map(AsRef::as_ref)
         .filter(|entry: &&Entry| entry.policy.enabled)
-        .filter(|entry| pattern.as_ref().is_none_or(|pattern| pattern.is_match(&entry.name)))
+        .filter(|entry| {
+            pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(&entry.name))
+        })
         .collect()
 }
 
@@ -119,7 +145,11 @@ impl<'a> Span<'a> {
             let mut top = pending.peek_mut()?;
             let Reverse((at, position, shown)) = *top;
             let entry = *entries.get(position)?;
-            let next = if shown < count { entry.next_fire(from, at) } else { None };
+            let next = if shown < count {
+                entry.next_fire(from, at)
+            } else {
+                None
+            };
             match next.filter(|next| *next <= until) {
                 Some(next) => *top = Reverse((next, position, shown + 1)),
                 None => {

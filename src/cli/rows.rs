@@ -7,8 +7,8 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::Serialize;
 
 use super::args::PreviewFormat;
-use crate::clock::FireTime;
 use super::preview::{Fire, Span};
+use crate::clock::FireTime;
 
 /// Widest column of names in a table, in characters.
 const WIDEST: usize = 40;
@@ -56,11 +56,18 @@ fn json(span: &Span<'_>, out: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer(&mut *out, &Row::of(&fire, span))?;
         separator = ",\n  ";
     }
-    out.write_all(if separator.starts_with('[') { b"[]\n" } else { b"\n]\n" })
+    out.write_all(if separator.starts_with('[') {
+        b"[]\n"
+    } else {
+        b"\n]\n"
+    })
 }
 
 fn csv(span: &Span<'_>, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "entry,task,fire_time,local_time,timezone,jitter_s,note")?;
+    writeln!(
+        out,
+        "entry,task,fire_time,local_time,timezone,jitter_s,note"
+    )?;
     for fire in span.fires() {
         let row = Row::of(&fire, span);
         writeln!(
@@ -89,9 +96,27 @@ fn quoted(text: &str) -> Cow<'_, str> {
 
 fn table(span: &Span<'_>, out: &mut dyn Write) -> io::Result<()> {
     let width = |text: &str| text.chars().count().min(WIDEST);
-    let names = span.entries.iter().map(|e| width(&e.name)).max().unwrap_or(0).max(5);
-    let tasks = span.entries.iter().map(|e| width(&e.task)).max().unwrap_or(0).max(4);
-    let zones = span.entries.iter().map(|e| width(span.zone_of(e).name())).max().unwrap_or(0).max(8);
+    let names = span
+        .entries
+        .iter()
+        .map(|e| width(&e.name))
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    let tasks = span
+        .entries
+        .iter()
+        .map(|e| width(&e.task))
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let zones = span
+        .entries
+        .iter()
+        .map(|e| width(span.zone_of(e).name()))
+        .max()
+        .unwrap_or(0)
+        .max(8);
     writeln!(
         out,
         "{:<25}  {:<zones$}  {:<names$}  {:<tasks$}  NOTE",
@@ -120,13 +145,19 @@ pub(super) fn rfc3339_utc(at: FireTime) -> String {
 
 /// RFC 3339 with the offset written out; the fraction as short as it can be.
 pub(super) fn rfc3339(at: &DateTime<FixedOffset>) -> String {
-    let form = if at.timestamp_subsec_micros() == 0 { SecondsFormat::Secs } else { SecondsFormat::Micros };
+    let form = if at.timestamp_subsec_micros() == 0 {
+        SecondsFormat::Secs
+    } else {
+        SecondsFormat::Micros
+    };
     shortest(at.to_rfc3339_opts(form, false))
 }
 
 /// A time without the zeros that end its fraction.
 fn shortest(text: String) -> String {
-    let Some((whole, rest)) = text.split_once('.') else { return text };
+    let Some((whole, rest)) = text.split_once('.') else {
+        return text;
+    };
     let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = rest[..rest.len() - zone.len()].trim_end_matches('0');
     format!("{whole}.{digits}{zone}")

@@ -27,14 +27,31 @@ struct Tally<'a> {
 
 pub(super) fn draw(span: &Span<'_>, zone: &Zone, io: &mut Io<'_>) -> io::Result<()> {
     let zone = span.display.as_ref().unwrap_or(zone);
-    let wide = io.env.get("COLUMNS").and_then(|c| c.parse().ok()).unwrap_or(100_usize).clamp(60, 240);
-    let names = span.entries.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).clamp(6, NAMES);
+    let wide = io
+        .env
+        .get("COLUMNS")
+        .and_then(|c| c.parse().ok())
+        .unwrap_or(100_usize)
+        .clamp(60, 240);
+    let names = span
+        .entries
+        .iter()
+        .map(|e| e.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .clamp(6, NAMES);
     let columns = wide - names - 4;
     let tally = tally(span, columns);
     let out = &mut *io.out;
 
     let day = zone.local(span.from).date();
-    writeln!(out, "{} to {}, {}", local(zone, span.from), local(zone, span.until), zone.name())?;
+    writeln!(
+        out,
+        "{} to {}, {}",
+        local(zone, span.from),
+        local(zone, span.until),
+        zone.name()
+    )?;
     writeln!(out, "{:names$}  {}", "", scale(span, zone, columns, day))?;
     let mut rest = 0;
     for (n, (name, cells)) in tally.rows.iter().enumerate() {
@@ -58,15 +75,29 @@ pub(super) fn draw(span: &Span<'_>, zone: &Zone, io: &mut Io<'_>) -> io::Result<
     }
     for (at, some, count) in &tally.busiest {
         let more = count - some.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         let noun = if *count == 1 { "entry" } else { "entries" };
-        writeln!(out, "  {}  {count} {noun}: {}{more}", local(zone, *at), some.join(", "))?;
+        writeln!(
+            out,
+            "  {}  {count} {noun}: {}{more}",
+            local(zone, *at),
+            some.join(", ")
+        )?;
     }
     Ok(())
 }
 
 fn tally<'a>(span: &Span<'a>, columns: usize) -> Tally<'a> {
-    let mut tally = Tally { columns, load: vec![0; columns], rows: BTreeMap::new(), busiest: Vec::new() };
+    let mut tally = Tally {
+        columns,
+        load: vec![0; columns],
+        rows: BTreeMap::new(),
+        busiest: Vec::new(),
+    };
     for entry in span.entries.iter().take(ROWS) {
         tally.rows.insert(&entry.name, vec![0; columns]);
     }
@@ -93,7 +124,8 @@ fn tally<'a>(span: &Span<'a>, columns: usize) -> Tally<'a> {
 impl<'a> Tally<'a> {
     fn count(&mut self, span: &Span<'_>, entry: &'a Entry, at: FireTime) {
         let whole = span.until.micros_since(span.from).max(1);
-        let into = i128::from(at.micros_since(span.from)) * self.columns as i128 / i128::from(whole);
+        let into =
+            i128::from(at.micros_since(span.from)) * self.columns as i128 / i128::from(whole);
         let column = usize::try_from(into).unwrap_or(0).min(self.columns - 1);
         self.load[column] += 1;
         if let Some(cells) = self.rows.get_mut(&*entry.name) {
@@ -107,7 +139,9 @@ impl<'a> Tally<'a> {
     /// Keeps an instant if it is one of the busiest; of equals the earliest.
     fn rank(&mut self, instant: Option<(FireTime, Vec<&'a str>, usize)>) {
         let Some(instant) = instant else { return };
-        let place = self.busiest.partition_point(|(.., count)| *count >= instant.2);
+        let place = self
+            .busiest
+            .partition_point(|(.., count)| *count >= instant.2);
         if place < BUSIEST {
             self.busiest.insert(place, instant);
             self.busiest.truncate(BUSIEST);
@@ -126,7 +160,11 @@ fn cell(fires: u64) -> char {
 
 fn bar(fires: u64, peak: u64) -> char {
     // Rounded up: a single fire among thousands is still seen.
-    let step = if peak == 0 { 0 } else { (fires * 8).div_ceil(peak) };
+    let step = if peak == 0 {
+        0
+    } else {
+        (fires * 8).div_ceil(peak)
+    };
     BARS[usize::try_from(step).unwrap_or(0).min(8)]
 }
 
@@ -138,8 +176,16 @@ fn scale(span: &Span<'_>, zone: &Zone, columns: usize, day: chrono::NaiveDate) -
     while column + 6 <= columns {
         let into = i128::from(whole) * column as i128 / columns as i128;
         let at = zone.local(span.from.plus_micros(i64::try_from(into).unwrap_or(0)));
-        let form = if whole > 2 * 86_400_000_000 { "%m-%d" } else { "%H:%M" };
-        let label = if at.date() == day || form != "%H:%M" { at.format(form) } else { at.format("%H:%M") };
+        let form = if whole > 2 * 86_400_000_000 {
+            "%m-%d"
+        } else {
+            "%H:%M"
+        };
+        let label = if at.date() == day || form != "%H:%M" {
+            at.format(form)
+        } else {
+            at.format("%H:%M")
+        };
         line.push_str(&format!("{label:<12}"));
         column += 12;
     }
@@ -154,5 +200,7 @@ fn cut(name: &str, width: usize) -> String {
 }
 
 fn local(zone: &Zone, at: Timestamp) -> String {
-    zone.datetime(at).format("%Y-%m-%d %H:%M:%S %:z").to_string()
+    zone.datetime(at)
+        .format("%Y-%m-%d %H:%M:%S %:z")
+        .to_string()
 }

@@ -31,7 +31,10 @@ pub(super) fn look_up(key: &str) -> Option<Known> {
     }
     let names: Vec<&str> = NAMES.iter().map(|(new, _)| *new).collect();
     let best = nearest(key, &names)?;
-    NAMES.iter().find(|(new, _)| *new == best).map(|(new, _)| Known::Like(new))
+    NAMES
+        .iter()
+        .find(|(new, _)| *new == best)
+        .map(|(new, _)| Known::Like(new))
 }
 
 /// Present name, name before Celery 4.

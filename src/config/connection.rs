@@ -108,7 +108,11 @@ impl Connection {
                         return true;
                     }
                 };
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "in range"
+                )]
                 let seconds = seconds.ceil() as u16;
                 self.transport.heartbeat = Some(seconds);
             }
@@ -121,7 +125,10 @@ impl Connection {
                 }
             }
             "broker_login_method" => {
-                if let Some(method) = item.one_of(out, LoginMethod::NAMES).and_then(LoginMethod::from_name) {
+                if let Some(method) = item
+                    .one_of(out, LoginMethod::NAMES)
+                    .and_then(LoginMethod::from_name)
+                {
                     self.transport.login_method = method;
                 }
             }
@@ -137,7 +144,9 @@ impl Connection {
             tls.enabled = *on;
             return;
         }
-        let Some(fields) = item.fields(out) else { return };
+        let Some(fields) = item.fields(out) else {
+            return;
+        };
         tls.enabled = true;
         for field in fields {
             match field.name() {
@@ -149,7 +158,10 @@ impl Connection {
                     // Python's ssl.CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED are 0, 1, 2.
                     let verified = match field.value {
                         DeValue::String(text) => verification(text),
-                        _ => field.as_integer().filter(|n| (0..=2).contains(n)).map(|n| n > 0),
+                        _ => field
+                            .as_integer()
+                            .filter(|n| (0..=2).contains(n))
+                            .map(|n| n > 0),
                     };
                     match verified {
                         Some(verified) => tls.unverified |= !verified,
@@ -185,7 +197,12 @@ impl Connection {
         out: &mut Collector,
     ) -> Option<Connected> {
         let [broker_url, write_url, broker_file, state_url, state_file] = self.urls;
-        exclusive("broker_url", broker_url.as_ref().or(write_url.as_ref()), broker_file.as_ref(), out);
+        exclusive(
+            "broker_url",
+            broker_url.as_ref().or(write_url.as_ref()),
+            broker_file.as_ref(),
+            out,
+        );
         exclusive("state_url", state_url.as_ref(), state_file.as_ref(), out);
         let broker_context = UrlContext {
             tls: self.broker_tls,
@@ -204,11 +221,26 @@ impl Connection {
             checked(var, None, Broker::parse(url, &broker_context), out)?
         } else if let Some(file) = broker_file {
             let url = read_secret("broker_url_file", &file, &mut broker_link, out)?;
-            checked("broker_url_file", Some(&file), Broker::parse(url.expose(), &broker_context), out)?
+            checked(
+                "broker_url_file",
+                Some(&file),
+                Broker::parse(url.expose(), &broker_context),
+                out,
+            )?
         } else if let Some(url) = write_url {
-            checked("broker_write_url", Some(&url), Broker::parse(&url.text, &broker_context), out)?
+            checked(
+                "broker_write_url",
+                Some(&url),
+                Broker::parse(&url.text, &broker_context),
+                out,
+            )?
         } else if let Some(url) = broker_url {
-            checked("broker_url", Some(&url), Broker::parse(&url.text, &broker_context), out)?
+            checked(
+                "broker_url",
+                Some(&url),
+                Broker::parse(&url.text, &broker_context),
+                out,
+            )?
         } else {
             if required {
                 out.push(
@@ -218,17 +250,32 @@ impl Connection {
                 );
                 return None;
             }
-            checked("broker_url", None, Broker::parse("redis://localhost:6379/0", &broker_context), out)?
+            checked(
+                "broker_url",
+                None,
+                Broker::parse("redis://localhost:6379/0", &broker_context),
+                out,
+            )?
         };
 
         let store = if let Some(url) = env.get("BEAT_STATE_URL") {
-            checked("BEAT_STATE_URL", None, StoreLocation::parse(url, &state_context), out)?
+            checked(
+                "BEAT_STATE_URL",
+                None,
+                StoreLocation::parse(url, &state_context),
+                out,
+            )?
         } else if let Some(file) = state_file {
             let url = read_secret("state_url_file", &file, &mut state_link, out)?;
             let parsed = StoreLocation::parse(url.expose(), &state_context);
             checked("state_url_file", Some(&file), parsed, out)?
         } else if let Some(url) = state_url {
-            checked("state_url", Some(&url), StoreLocation::parse(&url.text, &state_context), out)?
+            checked(
+                "state_url",
+                Some(&url),
+                StoreLocation::parse(&url.text, &state_context),
+                out,
+            )?
         } else if let Some(store) = broker.default_store(name) {
             store
         } else if required {
@@ -259,7 +306,10 @@ fn url_text(item: &Item<'_>, env: &Env, out: &mut Collector) -> Option<String> {
     if !matches!(item.value, DeValue::Array(_)) || item.name().ends_with("_file") {
         return filled(item, env, out);
     }
-    let all: Option<Vec<String>> = item.elements(out)?.map(|url| filled(&url, env, out)).collect();
+    let all: Option<Vec<String>> = item
+        .elements(out)?
+        .map(|url| filled(&url, env, out))
+        .collect();
     all.map(|all| all.join(";"))
 }
 
@@ -284,7 +334,12 @@ fn take_tls(
 fn exclusive(name: &str, url: Option<&Given>, file: Option<&Given>, out: &mut Collector) {
     if let (Some(url), Some(file)) = (url, file) {
         let message = format!("{name} and {name}_file are both set; the other one is at");
-        out.push(Finding::error(message).at(file.place).key(format!("{name}_file")).naming(url.place));
+        out.push(
+            Finding::error(message)
+                .at(file.place)
+                .key(format!("{name}_file"))
+                .naming(url.place),
+        );
     }
 }
 
@@ -301,7 +356,11 @@ fn read_secret(
             Some(secret)
         }
         Err(why) => {
-            out.push(Finding::error(format!("{name}: {why}")).at(given.place).key(name));
+            out.push(
+                Finding::error(format!("{name}: {why}"))
+                    .at(given.place)
+                    .key(name),
+            );
             None
         }
     }

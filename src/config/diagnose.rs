@@ -220,8 +220,15 @@ impl Collector {
 
 fn resolve(finding: Finding, files: &[Source], cursor: &mut Cursor, drawn: bool) -> Diagnostic {
     let mut message = finding.message;
-    if let Some((place, file)) = finding.other.and_then(|p| Some((p, files.get(p.file as usize)?))) {
-        let before = file.text.as_bytes().get(..place.start as usize).unwrap_or(&[]);
+    if let Some((place, file)) = finding
+        .other
+        .and_then(|p| Some((p, files.get(p.file as usize)?)))
+    {
+        let before = file
+            .text
+            .as_bytes()
+            .get(..place.start as usize)
+            .unwrap_or(&[]);
         let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
         message = format!("{message} {}:{line}", file.path.display());
     }
@@ -237,7 +244,10 @@ fn resolve(finding: Finding, files: &[Source], cursor: &mut Cursor, drawn: bool)
         lint: finding.lint,
         excerpt: None,
     };
-    if let Some((place, file)) = finding.place.and_then(|p| Some((p, files.get(p.file as usize)?))) {
+    if let Some((place, file)) = finding
+        .place
+        .and_then(|p| Some((p, files.get(p.file as usize)?)))
+    {
         let (line, column) = cursor.advance(place.file, &file.text, place.start as usize);
         resolved.file = Some(file.path.display().to_string());
         resolved.line = Some(line);

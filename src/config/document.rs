@@ -59,13 +59,19 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
     };
     if !are_separate(text, &groups) {
         if groups.iter().map(|g| g.tokens).sum::<usize>() > MAX_TOKENS {
-            let finding = Finding::error("the tables of one entry or setting are scattered over a large file");
-            out.push(finding.help("keep the tables of an entry together").at(Place {
-                file,
-                start: 0,
-                end: 0,
-                secret: false,
-            }));
+            let finding = Finding::error(
+                "the tables of one entry or setting are scattered over a large file",
+            );
+            out.push(
+                finding
+                    .help("keep the tables of an entry together")
+                    .at(Place {
+                        file,
+                        start: 0,
+                        end: 0,
+                        secret: false,
+                    }),
+            );
             return Vec::new();
         }
         return vec![Section {
@@ -105,9 +111,15 @@ fn are_separate(text: &str, groups: &[Group<'_>]) -> bool {
         firsts.insert(bare(first));
     }
     // What stands before the first header may define a table that a header opens again.
-    let end = groups.iter().find(|g| g.keys.is_some()).map_or(0, |g| g.start);
+    let end = groups
+        .iter()
+        .find(|g| g.keys.is_some())
+        .map_or(0, |g| g.start);
     let head = DeTable::parse_recoverable(&text[..end]).0;
-    !head.get_ref().iter().any(|(key, _)| firsts.contains(key.get_ref().as_ref()))
+    !head
+        .get_ref()
+        .iter()
+        .any(|(key, _)| firsts.contains(key.get_ref().as_ref()))
 }
 
 type Refusal = (usize, String, &'static str);
@@ -152,7 +164,11 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
                     open(&mut found, start, &keys);
                     if found.len() > MAX_ENTRIES + 1_000 {
                         let message = format!("more than {MAX_ENTRIES} entries");
-                        return Err((span.start(), message, "split the schedule between schedulers"));
+                        return Err((
+                            span.start(),
+                            message,
+                            "split the schedule between schedulers",
+                        ));
                     }
                 }
             }
@@ -170,7 +186,11 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
             last.tokens += 1;
             if last.tokens > MAX_TOKENS {
                 let message = format!("one table holds more than {MAX_TOKENS} values and signs");
-                return Err((span.start(), message, "give each entry a [beat_schedule.NAME] table of its own"));
+                return Err((
+                    span.start(),
+                    message,
+                    "give each entry a [beat_schedule.NAME] table of its own",
+                ));
             }
         }
     }
@@ -180,7 +200,10 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
 /// Begins a group at a header, unless it continues the last one.
 fn open<'t>(groups: &mut Vec<Group<'t>>, start: usize, keys: &[&'t str]) {
     let first = keys.first().copied().unwrap_or("");
-    let second = keys.get(1).copied().filter(|_| first.contains("beat_schedule"));
+    let second = keys
+        .get(1)
+        .copied()
+        .filter(|_| first.contains("beat_schedule"));
     let keys = Some((first, second));
     if groups.last().is_some_and(|last| last.keys != keys) {
         groups.push(Group {
@@ -202,16 +225,29 @@ pub(super) fn parse<'t>(
     let whole = errors.is_empty();
     report(text, section, file, errors, out);
     // Half an entry would only lead to complaints about the other half.
-    if section.is_entry && !whole { DeTable::new() } else { table.into_inner() }
+    if section.is_entry && !whole {
+        DeTable::new()
+    } else {
+        table.into_inner()
+    }
 }
 
-fn report(text: &str, section: &Section, file: u32, errors: Vec<toml::de::Error>, out: &mut Collector) {
+fn report(
+    text: &str,
+    section: &Section,
+    file: u32,
+    errors: Vec<toml::de::Error>,
+    out: &mut Collector,
+) {
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let at = |offset: usize| u32::try_from(section.range.start + offset).unwrap_or(u32::MAX);
         let message = match error.message() {
             "duplicate key" => "defined twice in this file".to_owned(),
-            message => format!("not valid TOML: {}", message.lines().collect::<Vec<_>>().join(", ")),
+            message => format!(
+                "not valid TOML: {}",
+                message.lines().collect::<Vec<_>>().join(", ")
+            ),
         };
         out.push(Finding::error(message).at(Place {
             file,
@@ -226,5 +262,11 @@ fn report(text: &str, section: &Section, file: u32, errors: Vec<toml::de::Error>
 /// may be any piece of a URL. Entries hold none.
 fn may_be_secret(before: &str) -> bool {
     let header = before.rfind("\n[").map_or(before, |at| &before[at + 1..]);
-    !header.starts_with("[beat_schedule") && !before.rsplit('\n').next().unwrap_or("").trim_start().starts_with('[')
+    !header.starts_with("[beat_schedule")
+        && !before
+            .rsplit('\n')
+            .next()
+            .unwrap_or("")
+            .trim_start()
+            .starts_with('[')
 }

@@ -110,11 +110,18 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Takes one top-level key, `beat_schedule` apart.
-    pub(super) fn take(&mut self, item: &Item<'_>, env: &Env, zones: &mut Zones, out: &mut Collector) {
+    pub(super) fn take(
+        &mut self,
+        item: &Item<'_>,
+        env: &Env,
+        zones: &mut Zones,
+        out: &mut Collector,
+    ) {
         let name = item.name();
         if let Some(first) = self.seen.insert(name.to_owned(), item.key_place()) {
             let message = format!("`{}` is set twice; first at", super::escaped(name));
-            item.secret().report_key(out, Finding::error(message).naming(first));
+            item.secret()
+                .report_key(out, Finding::error(message).naming(first));
             return;
         }
         match name {
@@ -125,7 +132,10 @@ impl Draft {
             "state_key_prefix" => {
                 let prefix = item.name_text(out);
                 if prefix.is_some_and(|p| p.contains(['{', '}'])) {
-                    item.error(out, "`state_key_prefix` must not contain braces: they are the hash tag");
+                    item.error(
+                        out,
+                        "`state_key_prefix` must not contain braces: they are the hash tag",
+                    );
                 }
                 self.state_key_prefix = prefix.map(str::to_owned);
             }
@@ -165,24 +175,38 @@ impl Draft {
 
     /// Puts files, environment and defaults together. `None` after an error without which nothing
     /// can be said about the entries, either.
-    pub(super) fn finish(mut self, around: &Surroundings<'_>, out: &mut Collector) -> Option<Settings> {
+    pub(super) fn finish(
+        mut self,
+        around: &Surroundings<'_>,
+        out: &mut Collector,
+    ) -> Option<Settings> {
         let env = around.env;
         let name = self.scheduler_name(around, out);
         if let Some(text) = env.get("BEAT_HTTP_LISTEN") {
             match listen_address(text) {
                 Ok(address) => self.http_listen = address,
                 Err(why) => out.push(
-                    Finding::error(why.replace("http_listen", "BEAT_HTTP_LISTEN")).key("http_listen").help(LISTEN_HELP),
+                    Finding::error(why.replace("http_listen", "BEAT_HTTP_LISTEN"))
+                        .key("http_listen")
+                        .help(LISTEN_HELP),
                 ),
             }
         }
-        let enabled = match env.get("BEAT_ENABLED").map(str::to_ascii_lowercase).as_deref() {
+        let enabled = match env
+            .get("BEAT_ENABLED")
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
             None => self.enabled.unwrap_or(true),
             Some("1" | "true" | "yes" | "on") => true,
             Some("0" | "false" | "no" | "off") => false,
             Some(_) => {
                 let help = "true or false, 1 or 0, yes or no, on or off";
-                out.push(Finding::error("BEAT_ENABLED is neither true nor false").key("enabled").help(help));
+                out.push(
+                    Finding::error("BEAT_ENABLED is neither true nor false")
+                        .key("enabled")
+                        .help(help),
+                );
                 true
             }
         };
@@ -198,7 +222,9 @@ impl Draft {
             Broker::Filesystem(_) => Transport::Filesystem,
         };
         let zone = self.zone.unwrap_or_else(Zone::utc);
-        let messages = self.messages.finish(transport, redis, &zone, around.identity);
+        let messages = self
+            .messages
+            .finish(transport, redis, &zone, around.identity);
         Some(Settings {
             name,
             zone,
@@ -225,18 +251,24 @@ impl Draft {
         const RULE: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
         let fits = |name: &str| {
             (1..=64).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
         };
         let refused = |message: &str| Finding::error(message.to_owned()).key("name").help(RULE);
         if let Some(name) = around.env.get("BEAT_NAME") {
             if !fits(name) {
-                out.push(refused("BEAT_NAME has characters that a name cannot have, or too many"));
+                out.push(refused(
+                    "BEAT_NAME has characters that a name cannot have, or too many",
+                ));
             }
             return name.to_owned();
         }
         if let Some((name, place)) = self.name.take() {
             if !fits(&name) {
-                out.push(refused("`name` has characters that a name cannot have, or too many").at(place));
+                out.push(
+                    refused("`name` has characters that a name cannot have, or too many").at(place),
+                );
             }
             return name;
         }
@@ -244,7 +276,8 @@ impl Draft {
         match stem.filter(|stem| fits(stem)) {
             Some(stem) => stem.to_owned(),
             None if around.required => {
-                let message = "the name of the first schedule path cannot name a scheduler: set `name`";
+                let message =
+                    "the name of the first schedule path cannot name a scheduler: set `name`";
                 out.push(refused(message));
                 "beat".to_owned()
             }
@@ -255,17 +288,20 @@ impl Draft {
 
 /// `delivery`, of the file or of an entry.
 pub(super) fn delivery(item: &Item<'_>, out: &mut Collector) -> Option<Delivery> {
-    item.one_of(out, &["at_least_once", "at_most_once"]).map(|word| match word {
-        "at_most_once" => Delivery::AtMostOnce,
-        _ => Delivery::AtLeastOnce,
-    })
+    item.one_of(out, &["at_least_once", "at_most_once"])
+        .map(|word| match word {
+            "at_most_once" => Delivery::AtMostOnce,
+            _ => Delivery::AtLeastOnce,
+        })
 }
 
 /// `allow`, of the file or of an entry.
 pub(super) fn allow(item: &Item<'_>, out: &mut Collector) -> BTreeSet<Lint> {
     let mut allowed = BTreeSet::new();
     for element in item.elements(out).into_iter().flatten() {
-        let Some(name) = element.text(out) else { continue };
+        let Some(name) = element.text(out) else {
+            continue;
+        };
         match Lint::from_name(name) {
             Some(lint) => {
                 allowed.insert(lint);
@@ -290,7 +326,9 @@ fn listen_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     if text.is_empty() || text == "off" {
         return Ok(None);
     }
-    let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let local = text
+        .strip_prefix("localhost:")
+        .map(|port| format!("127.0.0.1:{port}"));
     match local.as_deref().unwrap_or(text).parse::<SocketAddr>() {
         Ok(address) if address.port() == 0 => Err("http_listen has port 0; ports are 1 to 65535"),
         Ok(address) => Ok(Some(address)),
@@ -303,7 +341,11 @@ fn unknown_setting(item: &Item<'_>, out: &mut Collector) {
     let shown = super::escaped(name);
     // A key that nobody knows may be a misspelt connection setting: its value is not drawn.
     let known = look_up(name);
-    let item = &if known == Some(Known::Celery) { *item } else { item.secret() };
+    let item = &if known == Some(Known::Celery) {
+        *item
+    } else {
+        item.secret()
+    };
     let near = nearest(name, SETTINGS);
     let finding = match (known, near) {
         (Some(Known::Celery), _) => Finding::warning(format!(
@@ -313,12 +355,15 @@ fn unknown_setting(item: &Item<'_>, out: &mut Collector) {
             Finding::error(format!("unknown setting `{shown}`")).help(format!("use `{new}`"))
         }
         (Some(Known::OldNameOf(new)), _) => Finding::error(format!("unknown setting `{shown}`"))
-            .help(format!("this is `{new}`, which does not concern publishing: leave it out")),
-        (_, Some(best)) => {
-            Finding::error(format!("unknown setting `{shown}`")).help(format!("did you mean `{best}`?"))
-        }
+            .help(format!(
+                "this is `{new}`, which does not concern publishing: leave it out"
+            )),
+        (_, Some(best)) => Finding::error(format!("unknown setting `{shown}`"))
+            .help(format!("did you mean `{best}`?")),
         (Some(Known::Like(celery)), None) => Finding::error(format!("unknown setting `{shown}`"))
-            .help(format!("did you mean `{celery}`? It does not concern publishing: leave it out")),
+            .help(format!(
+                "did you mean `{celery}`? It does not concern publishing: leave it out"
+            )),
         (None, None) => Finding::error(format!("unknown setting `{shown}`"))
             .help("entries are tables [beat_schedule.NAME]; settings have Celery's names"),
     };

@@ -105,7 +105,10 @@ fn draw_one(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
     let mut group = Group::with_title(title);
     // A snippet counts its column itself, which is wrong where the line was cut or escaped.
     let own_column = diagnostic.excerpt.as_ref().is_some_and(|excerpt| {
-        let column = excerpt.text.get(..excerpt.mark.start).map_or(0, |t| t.chars().count() + 1);
+        let column = excerpt
+            .text
+            .get(..excerpt.mark.start)
+            .map_or(0, |t| t.chars().count() + 1);
         Some(column) == diagnostic.column
     });
     if let (Some(file), false) = (&diagnostic.file, own_column) {

@@ -91,23 +91,44 @@ impl Compiler<'_> {
         }
         let keys = self.read_keys(item, out)?;
         let zone = match &keys.timezone {
-            Some(zone) => self.zones.get(zone, out).unwrap_or_else(|| self.settings.zone.clone()),
+            Some(zone) => self
+                .zones
+                .get(zone, out)
+                .unwrap_or_else(|| self.settings.zone.clone()),
             None => self.settings.zone.clone(),
         };
-        let task = self.required(item, keys.task.as_ref(), "task", "task = \"proj.tasks.add\"", out);
+        let task = self.required(
+            item,
+            keys.task.as_ref(),
+            "task",
+            "task = \"proj.tasks.add\"",
+            out,
+        );
         let task = task.and_then(|task| task.name_text(out));
         let policy = self.policy(&keys, &zone, out);
         let relative = keys.relative.is_some_and(|r| r.flag(out) == Some(true));
-        let beside = Beside { zone: &zone, relative };
+        let beside = Beside {
+            zone: &zone,
+            relative,
+        };
         let schedule = self
-            .required(item, keys.schedule.as_ref(), "schedule", "schedule = \"30s\", or schedule = { crontab = \"30 7 * * mon\" }", out)
+            .required(
+                item,
+                keys.schedule.as_ref(),
+                "schedule",
+                "schedule = \"30s\", or schedule = { crontab = \"30 7 * * mon\" }",
+                out,
+            )
             .and_then(|at| schedule(at, beside, out));
 
         let args = self.args(&keys, out);
         let kwargs = self.kwargs(&keys, out);
         let options = self.options(&keys, out);
         let description = keys.description.and_then(|d| d.text(out)).map(Arc::from);
-        let allow = keys.allow.map(|names| allow(&names, out)).unwrap_or_default();
+        let allow = keys
+            .allow
+            .map(|names| allow(&names, out))
+            .unwrap_or_default();
 
         let (task, args, kwargs, options) = (task?, args?, kwargs?, options?);
         let mut policy = policy;
@@ -121,9 +142,15 @@ impl Compiler<'_> {
             zone: super::messages::tz(&zone),
         };
         let settings = self.settings;
-        let template =
-            Template::compile(&job, &settings.routing, &settings.conventions, &mut self.interner);
-        let template = template.map_err(|invalid| report_invalid(item, invalid, out)).ok();
+        let template = Template::compile(
+            &job,
+            &settings.routing,
+            &settings.conventions,
+            &mut self.interner,
+        );
+        let template = template
+            .map_err(|invalid| report_invalid(item, invalid, out))
+            .ok();
         let (schedule, template) = (schedule?, template?);
         if out.error_count() > before {
             return None;
@@ -133,7 +160,10 @@ impl Compiler<'_> {
             None => schedule,
         };
         let route_options = settings.routing.settings().routes.lookup(task);
-        let expires = options.get("expires").or_else(|| route_options?.get("expires")).cloned();
+        let expires = options
+            .get("expires")
+            .or_else(|| route_options?.get("expires"))
+            .cloned();
         let timing = timing(&schedule, &zone, &policy);
         let fingerprint = fingerprint(&job, timing, &policy, route_options, &template, settings);
         Some(Compiled {
@@ -213,7 +243,10 @@ impl Compiler<'_> {
         out: &mut Collector,
     ) -> Option<&'i Item<'i>> {
         if key.is_none() {
-            let message = format!("entry {} has no `{name}`", super::walk::quoted(entry.name()));
+            let message = format!(
+                "entry {} has no `{name}`",
+                super::walk::quoted(entry.name())
+            );
             entry.report_key(out, Finding::error(message).help(example));
         }
         key
@@ -242,13 +275,17 @@ impl Compiler<'_> {
                 None
             }
             (Some(item), None) => {
-                let list: Vec<Option<Value>> = item.elements(out)?.map(|one| to_value(&one, out)).collect();
+                let list: Vec<Option<Value>> =
+                    item.elements(out)?.map(|one| to_value(&one, out)).collect();
                 list.into_iter().collect()
             }
             (None, Some(item)) => match from_json(item, out)? {
                 Value::List(list) => Some(list),
                 other => {
-                    item.error(out, format!("`args_json` holds a JSON array, not {}", other.kind()));
+                    item.error(
+                        out,
+                        format!("`args_json` holds a JSON array, not {}", other.kind()),
+                    );
                     None
                 }
             },
@@ -266,7 +303,10 @@ impl Compiler<'_> {
             (None, Some(item)) => match from_json(item, out)? {
                 Value::Dict(pairs) => Some(pairs),
                 other => {
-                    item.error(out, format!("`kwargs_json` holds a JSON object, not {}", other.kind()));
+                    item.error(
+                        out,
+                        format!("`kwargs_json` holds a JSON object, not {}", other.kind()),
+                    );
                     None
                 }
             },
@@ -278,7 +318,9 @@ impl Compiler<'_> {
             return Some(Options::default());
         };
         let pairs = to_pairs(item, out)?;
-        Options::from_pairs(pairs).map_err(|invalid| report_invalid(item, invalid, out)).ok()
+        Options::from_pairs(pairs)
+            .map_err(|invalid| report_invalid(item, invalid, out))
+            .ok()
     }
 
     /// The pauses of `retry` and `retry_policy`, of the entry or of its route.
@@ -316,7 +358,8 @@ impl Compiler<'_> {
 
 fn from_json(item: &Item<'_>, out: &mut Collector) -> Option<Value> {
     let read: Result<Value, Invalid> = Value::from_json_text(item.text(out)?);
-    read.map_err(|invalid| report_invalid(item, vec![invalid], out)).ok()
+    read.map_err(|invalid| report_invalid(item, vec![invalid], out))
+        .ok()
 }
 
 /// Dates, ranges of dates, and crontab tables.
@@ -348,7 +391,10 @@ fn exclude(item: &Item<'_>, zone: &Zone, out: &mut Collector) -> Option<Exclude>
 }
 
 fn excluded_table(item: &Item<'_>, zone: &Zone, out: &mut Collector) -> Option<Crontab> {
-    let beside = Beside { zone, relative: false };
+    let beside = Beside {
+        zone,
+        relative: false,
+    };
     match schedule(item, beside, out)? {
         crate::schedule::Schedule::Crontab(table) => Some(table),
         _ => {

@@ -27,7 +27,10 @@ impl Env {
     /// The value of a variable; an empty one counts as absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
     }
 
     /// `text` with `${VAR}` and `${VAR:-default}` filled in. A `$` without a brace is itself.
@@ -39,13 +42,18 @@ impl Env {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             out.push_str(before);
-            let (inside, after) = after.split_once('}').ok_or("`${` without its closing `}`")?;
+            let (inside, after) = after
+                .split_once('}')
+                .ok_or("`${` without its closing `}`")?;
             let (name, default) = match inside.split_once(":-") {
                 Some((name, default)) => (name, Some(default)),
                 None => (inside, None),
             };
             let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if name.is_empty() || !name.chars().all(word) || name.starts_with(|c: char| c.is_ascii_digit()) {
+            if name.is_empty()
+                || !name.chars().all(word)
+                || name.starts_with(|c: char| c.is_ascii_digit())
+            {
                 return Err("`${…}` takes the name of a variable: letters, digits and _".to_owned());
             }
             match self.get(name).or(default) {
@@ -76,7 +84,11 @@ impl Env {
 
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(vars: I) -> Self {
-        Self(vars.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+        Self(
+            vars.into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+        )
     }
 }
 

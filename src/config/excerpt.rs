@@ -125,7 +125,10 @@ fn mask(part: &str, offset: usize) -> Vec<Range<usize>> {
         found.push(offset + key.end() + blank..offset + part.len());
     }
     if let Some(url) = URL.as_ref() {
-        found.extend(url.find_iter(part).map(|m| offset + m.start() + 3..offset + m.end()));
+        found.extend(
+            url.find_iter(part)
+                .map(|m| offset + m.start() + 3..offset + m.end()),
+        );
     }
     found
 }

@@ -37,12 +37,15 @@ pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timin
             write!(h, "{}\n{}\n{start:?}", schedule.canonical(), zone.name())
         }),
         window: hash(|h| {
-            write!(h, "{:?}\n{:?}", policy.end_at.map(crate::clock::Timestamp::as_micros), policy.exclude.days)?;
-            policy
-                .exclude
-                .tables
-                .iter()
-                .try_for_each(|table| write!(h, "\n{}", Schedule::Crontab(table.clone()).canonical()))
+            write!(
+                h,
+                "{:?}\n{:?}",
+                policy.end_at.map(crate::clock::Timestamp::as_micros),
+                policy.exclude.days
+            )?;
+            policy.exclude.tables.iter().try_for_each(|table| {
+                write!(h, "\n{}", Schedule::Crontab(table.clone()).canonical())
+            })
         }),
     }
 }
@@ -59,7 +62,11 @@ pub(super) fn fingerprint(
     let conventions = &settings.conventions;
     let redis = &conventions.redis;
     hash(|h| {
-        write!(h, "{}\n{}\n{:?}{:?}", job.entry, job.task, timing.grid, timing.window)?;
+        write!(
+            h,
+            "{}\n{}\n{:?}{:?}",
+            job.entry, job.task, timing.grid, timing.window
+        )?;
         write!(
             h,
             "\n{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -72,7 +79,11 @@ pub(super) fn fingerprint(
             policy.delivery,
         )?;
         write!(h, " {:?}", policy.backoff)?;
-        write!(h, "\n{:?}\n{:?}\n{:?}\n{route_options:?}", job.args, job.kwargs, job.options)?;
+        write!(
+            h,
+            "\n{:?}\n{:?}\n{:?}\n{route_options:?}",
+            job.args, job.kwargs, job.options
+        )?;
         write!(h, "\n{:?}", template.route())?;
         write!(
             h,

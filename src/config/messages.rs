@@ -55,7 +55,9 @@ impl MessageDraft {
             "task_default_delivery_mode" => {
                 set(&mut routing.default_delivery_mode, delivery_mode(item, out));
             }
-            "task_default_queue_type" => set(&mut routing.default_queue_type, queue_type(item, out)),
+            "task_default_queue_type" => {
+                set(&mut routing.default_queue_type, queue_type(item, out))
+            }
             "task_queues" => routing.queues = queues(item, out),
             "task_queue_max_priority" => routing.queue_max_priority = item.integer(out, 0..=255),
             "task_create_missing_queues" => set(&mut routing.create_missing, item.flag(out)),
@@ -67,13 +69,17 @@ impl MessageDraft {
             }
             "task_routes" => {
                 if let Some(value) = to_value(item, out) {
-                    set(&mut routing.routes, checked(item, Routes::from_value(&value), out));
+                    set(
+                        &mut routing.routes,
+                        checked(item, Routes::from_value(&value), out),
+                    );
                 }
             }
             "task_serializer" => set(&mut self.serializer, serializer(item, out)),
             "task_compression" => {
                 if let Some(text) = item.text(out) {
-                    self.compression = checked(item, Compression::from_name(text).map_err(one), out);
+                    self.compression =
+                        checked(item, Compression::from_name(text).map_err(one), out);
                 }
             }
             "task_protocol" => {
@@ -133,9 +139,17 @@ pub(super) fn backoff(retry: &RetryPolicy) -> Backoff {
     let seconds = |s: f64| Duration::try_from_secs_f64(s.clamp(0.0, 86_400.0)).unwrap_or_default();
     let max = seconds(retry.interval_max);
     if retry.enabled {
-        Backoff { start: seconds(retry.interval_start), step: seconds(retry.interval_step), max }
+        Backoff {
+            start: seconds(retry.interval_start),
+            step: seconds(retry.interval_step),
+            max,
+        }
     } else {
-        Backoff { start: max, step: Duration::ZERO, max }
+        Backoff {
+            start: max,
+            step: Duration::ZERO,
+            max,
+        }
     }
 }
 
@@ -156,7 +170,9 @@ fn one(invalid: Invalid) -> Vec<Invalid> {
 
 /// The value, or a report of the complaints about it.
 fn checked<T>(item: &Item<'_>, result: Result<T, Vec<Invalid>>, out: &mut Collector) -> Option<T> {
-    result.map_err(|invalid| report_invalid(item, invalid, out)).ok()
+    result
+        .map_err(|invalid| report_invalid(item, invalid, out))
+        .ok()
 }
 
 fn name(item: &Item<'_>, out: &mut Collector) -> Option<String> {
@@ -164,7 +180,11 @@ fn name(item: &Item<'_>, out: &mut Collector) -> Option<String> {
 }
 
 fn serializer(item: &Item<'_>, out: &mut Collector) -> Option<Serializer> {
-    checked(item, Serializer::from_name(item.text(out)?).map_err(one), out)
+    checked(
+        item,
+        Serializer::from_name(item.text(out)?).map_err(one),
+        out,
+    )
 }
 
 fn exchange_kind(item: &Item<'_>, out: &mut Collector) -> Option<ExchangeKind> {
@@ -177,10 +197,11 @@ fn exchange_kind(item: &Item<'_>, out: &mut Collector) -> Option<ExchangeKind> {
 }
 
 fn queue_type(item: &Item<'_>, out: &mut Collector) -> Option<QueueType> {
-    item.one_of(out, &["classic", "quorum"]).map(|word| match word {
-        "quorum" => QueueType::Quorum,
-        _ => QueueType::Classic,
-    })
+    item.one_of(out, &["classic", "quorum"])
+        .map(|word| match word {
+            "quorum" => QueueType::Quorum,
+            _ => QueueType::Classic,
+        })
 }
 
 fn delivery_mode(item: &Item<'_>, out: &mut Collector) -> Option<DeliveryMode> {
@@ -190,25 +211,37 @@ fn delivery_mode(item: &Item<'_>, out: &mut Collector) -> Option<DeliveryMode> {
             _ => DeliveryMode::Persistent,
         });
     }
-    item.one_of(out, &["transient", "persistent"]).map(|word| match word {
-        "transient" => DeliveryMode::Transient,
-        _ => DeliveryMode::Persistent,
-    })
+    item.one_of(out, &["transient", "persistent"])
+        .map(|word| match word {
+            "transient" => DeliveryMode::Transient,
+            _ => DeliveryMode::Persistent,
+        })
 }
 
 fn queues(item: &Item<'_>, out: &mut Collector) -> Vec<Queue> {
     let mut queues = Vec::new();
     if matches!(item.value, DeValue::Array(_)) {
-        item.error_help(out, "`task_queues` takes a table by name", "[task_queues.feeds] exchange = \"media\"");
+        item.error_help(
+            out,
+            "`task_queues` takes a table by name",
+            "[task_queues.feeds] exchange = \"media\"",
+        );
         return queues;
     }
     for queue in item.fields(out).into_iter().flatten() {
         if let Some(why) = super::walk::bad_name(queue.name()) {
-            queue.report_key(out, super::diagnose::Finding::error(format!("the name of a queue {why}")));
+            queue.report_key(
+                out,
+                super::diagnose::Finding::error(format!("the name of a queue {why}")),
+            );
             continue;
         }
         if let Some(value) = to_value(&queue, out) {
-            queues.extend(checked(&queue, Queue::from_value(queue.name(), &value), out));
+            queues.extend(checked(
+                &queue,
+                Queue::from_value(queue.name(), &value),
+                out,
+            ));
         }
     }
     queues

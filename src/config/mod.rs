@@ -112,7 +112,11 @@ pub fn load(
     let failed = out.has_errors();
     let report = out.finish(sources.files());
     match result {
-        Some((settings, timetable)) if !failed => Ok(Loaded { settings, timetable, report }),
+        Some((settings, timetable)) if !failed => Ok(Loaded {
+            settings,
+            timetable,
+            report,
+        }),
         _ => Err(report),
     }
 }
@@ -148,7 +152,11 @@ fn compile(
                 entries.push((file, &source.text, section));
             } else {
                 let table = parse(&source.text, &section, file, out);
-                held.push(Parsed { file, base: section.range.start, table });
+                held.push(Parsed {
+                    file,
+                    base: section.range.start,
+                    table,
+                });
             }
         }
     }
@@ -170,12 +178,23 @@ fn compile(
     let clean = settings.is_some();
     if settings.is_none() {
         // Entries are read all the same, by settings that only lack what was refused.
-        settings = Draft::default().finish(&Surroundings { required: false, ..around }, &mut Collector::default());
+        settings = Draft::default().finish(
+            &Surroundings {
+                required: false,
+                ..around
+            },
+            &mut Collector::default(),
+        );
     }
     let settings = settings?;
 
     let mut gathered = Gathered {
-        compiler: Compiler { settings: &settings, zones, interner: Interner::default(), retry },
+        compiler: Compiler {
+            settings: &settings,
+            zones,
+            interner: Interner::default(),
+            retry,
+        },
         entries: BTreeMap::new(),
         places: BTreeMap::new(),
         linted: Vec::new(),
@@ -188,15 +207,28 @@ fn compile(
     }
     for (file, text, section) in entries {
         let table = parse(text, &section, file, out);
-        let parsed = Parsed { file, base: section.range.start, table };
+        let parsed = Parsed {
+            file,
+            base: section.range.start,
+            table,
+        };
         for item in parsed.items() {
             gathered.take_all(&item, out);
         }
     }
-    let Gathered { entries, places, mut linted, .. } = gathered;
+    let Gathered {
+        entries,
+        places,
+        mut linted,
+        ..
+    } = gathered;
     if places.is_empty() && !out.has_errors() {
         let help = "an entry is a table: [beat_schedule.NAME] with task and schedule";
-        out.push(Finding::error("the schedule has no entries").key("beat_schedule").help(help));
+        out.push(
+            Finding::error("the schedule has no entries")
+                .key("beat_schedule")
+                .help(help),
+        );
     }
     let timetable = Timetable::new(entries, now);
     if purpose == Purpose::Check && clean {
@@ -226,7 +258,10 @@ impl Gathered<'_> {
     fn take(&mut self, item: &Item<'_>, out: &mut Collector) {
         if self.places.len() >= MAX_ENTRIES {
             if self.places.len() == MAX_ENTRIES {
-                item.report_key(out, Finding::error(format!("more than {MAX_ENTRIES} entries")));
+                item.report_key(
+                    out,
+                    Finding::error(format!("more than {MAX_ENTRIES} entries")),
+                );
                 self.places.insert("".into(), item.key_place());
             }
             return;
@@ -242,7 +277,9 @@ impl Gathered<'_> {
                 return;
             }
         }
-        let Some(compiled) = self.compiler.compile(item, out) else { return };
+        let Some(compiled) = self.compiler.compile(item, out) else {
+            return;
+        };
         let name = Arc::clone(&compiled.entry.name);
         if self.lint {
             self.linted.push(Linted {

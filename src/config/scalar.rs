@@ -47,7 +47,10 @@ pub(super) fn micros(item: &Item<'_>, out: &mut Collector) -> Option<i64> {
             Some(micros.round() as i64)
         }
         _ => {
-            item.wrong_type(out, "a duration: a number of seconds, or a string such as \"1h30m\"");
+            item.wrong_type(
+                out,
+                "a duration: a number of seconds, or a string such as \"1h30m\"",
+            );
             None
         }
     }
@@ -99,7 +102,12 @@ pub(super) fn civil_text(text: &str) -> Option<Civil> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Some(Civil::Aware(at));
     }
-    for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
+    for form in [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M",
+    ] {
         if let Ok(at) = NaiveDateTime::parse_from_str(text, form) {
             return Some(Civil::Naive(at));
         }
@@ -109,7 +117,9 @@ pub(super) fn civil_text(text: &str) -> Option<Civil> {
             return Some(Civil::Aware(at));
         }
     }
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Civil::Date)
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .ok()
+        .map(Civil::Date)
 }
 
 /// Reports a complaint of the schedule layer at the field that it names, or at the item.
@@ -119,8 +129,10 @@ pub(super) fn report_time(item: &Item<'_>, invalid: Invalid, out: &mut Collector
         finding = finding.help(help);
     }
     let mut quiet = Collector::default();
-    let field = (invalid.field.filter(|_| matches!(item.value, DeValue::Table(_))))
-        .and_then(|name| item.fields(&mut quiet)?.find(|f| f.name() == name));
+    let field = (invalid
+        .field
+        .filter(|_| matches!(item.value, DeValue::Table(_))))
+    .and_then(|name| item.fields(&mut quiet)?.find(|f| f.name() == name));
     match field {
         Some(field) => field.report(out, finding),
         None => item.report(out, finding),
@@ -144,7 +156,10 @@ impl Zones {
                 Some(zone)
             }
             Err(unknown) => {
-                item.report(out, Finding::error(unknown.to_string()).help(unknown.help()));
+                item.report(
+                    out,
+                    Finding::error(unknown.to_string()).help(unknown.help()),
+                );
                 None
             }
         }

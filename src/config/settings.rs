@@ -69,7 +69,10 @@ impl Settings {
         [
             ("name", self.name == new.name),
             ("state_url", self.store.same_place(&new.store)),
-            ("state_key_prefix", self.state_key_prefix == new.state_key_prefix),
+            (
+                "state_key_prefix",
+                self.state_key_prefix == new.state_key_prefix,
+            ),
             ("http_listen", self.http_listen == new.http_listen),
         ]
         .into_iter()
@@ -87,7 +90,8 @@ impl Settings {
             None => Ok(self.broker.clone()),
             Some(file) => {
                 let url = file.read()?;
-                Broker::parse(url.expose(), &self.links.broker).map_err(|e| format!("broker_url_file {e}"))
+                Broker::parse(url.expose(), &self.links.broker)
+                    .map_err(|e| format!("broker_url_file {e}"))
             }
         }
     }
@@ -103,11 +107,15 @@ impl Settings {
                 StoreLocation::parse(url.expose(), &self.links.state)
                     .map_err(|e| format!("state_url_file {e}"))
             }
-            (None, StoreLocation::Redis(servers), Some(_)) => match (&self.broker, self.broker_now()?) {
-                // The store is the broker's Redis: its password rotates with the broker's.
-                (Broker::Redis(old), Broker::Redis(new)) if old == servers => Ok(StoreLocation::Redis(new)),
-                _ => Ok(self.store.clone()),
-            },
+            (None, StoreLocation::Redis(servers), Some(_)) => {
+                match (&self.broker, self.broker_now()?) {
+                    // The store is the broker's Redis: its password rotates with the broker's.
+                    (Broker::Redis(old), Broker::Redis(new)) if old == servers => {
+                        Ok(StoreLocation::Redis(new))
+                    }
+                    _ => Ok(self.store.clone()),
+                }
+            }
             _ => Ok(self.store.clone()),
         }
     }

@@ -79,7 +79,10 @@ impl Sources {
             hash.update(file.text.as_bytes());
         }
         Self {
-            first_path: files.first().map(|file| file.path.clone()).unwrap_or_default(),
+            first_path: files
+                .first()
+                .map(|file| file.path.clone())
+                .unwrap_or_default(),
             files,
             digest: hash.digest(),
         }
@@ -145,7 +148,10 @@ fn read_one(path: &Path) -> Result<Source, Unreadable> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..good].iter().filter(|&&b| b == b'\n').count();
+        let line = 1 + error.as_bytes()[..good]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count();
         Unreadable::NotUtf8 { line }
     })?;
     Ok(Source {
@@ -157,7 +163,10 @@ fn read_one(path: &Path) -> Result<Source, Unreadable> {
 
 /// Opens a regular file of at most `limit` bytes. `O_NONBLOCK`, so that a pipe without a writer
 /// does not hang the open.
-pub(super) fn open_regular(path: &Path, limit: u64) -> Result<(File, std::fs::Metadata), Unreadable> {
+pub(super) fn open_regular(
+    path: &Path,
+    limit: u64,
+) -> Result<(File, std::fs::Metadata), Unreadable> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let file = OpenOptions::new()
         .read(true)

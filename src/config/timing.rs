@@ -7,7 +7,8 @@ use super::scalar::{civil_text, micros, report_time};
 use super::value::{Civil, civil};
 use super::walk::Item;
 use crate::schedule::{
-    At, Crontab, Dst, Every, FieldValue, Fields, Invalid, Once, Rrule, Schedule, Solar, SolarEvent, Zone,
+    At, Crontab, Dst, Every, FieldValue, Fields, Invalid, Once, Rrule, Schedule, Solar, SolarEvent,
+    Zone,
 };
 
 /// What the entry says beside `schedule`.
@@ -17,7 +18,14 @@ pub(super) struct Beside<'a> {
     pub relative: bool,
 }
 
-const FIELDS: &[&str] = &["second", "minute", "hour", "day_of_month", "month_of_year", "day_of_week"];
+const FIELDS: &[&str] = &[
+    "second",
+    "minute",
+    "hour",
+    "day_of_month",
+    "month_of_year",
+    "day_of_week",
+];
 const KEYS: &[&str] = &[
     "every",
     "align",
@@ -37,7 +45,11 @@ const KEYS: &[&str] = &[
 const FORMS: &str = "a number of seconds, \"30s\", { every = … }, { crontab = \"m h dom mon dow\" }, { minute = …, hour = … }, { solar = … }, { at = … }, { rrule = …, dtstart = … }, or an array of these";
 
 /// Reads a schedule; an array is the union of its elements.
-pub(super) fn schedule(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Schedule> {
+pub(super) fn schedule(
+    item: &Item<'_>,
+    beside: Beside<'_>,
+    out: &mut Collector,
+) -> Option<Schedule> {
     if !matches!(item.value, DeValue::Array(_)) {
         return form(item, beside, out);
     }
@@ -53,7 +65,9 @@ pub(super) fn schedule(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector)
 }
 
 fn kept<T>(item: &Item<'_>, result: Result<T, Invalid>, out: &mut Collector) -> Option<T> {
-    result.map_err(|invalid| report_time(item, invalid, out)).ok()
+    result
+        .map_err(|invalid| report_time(item, invalid, out))
+        .ok()
 }
 
 fn form(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Schedule> {
@@ -122,7 +136,11 @@ fn table(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Sch
         (keys.at.is_some(), "at"),
         (keys.rrule.is_some(), "rrule"),
     ];
-    let given: Vec<&str> = forms.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    let given: Vec<&str> = forms
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, name)| *name)
+        .collect();
     let form = match given.as_slice() {
         [] => {
             if !unknown {
@@ -139,7 +157,13 @@ fn table(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Sch
     };
     let before = out.error_count();
     misplaced(&keys.align, form == "every", "align", "every", out);
-    misplaced(&keys.dst, matches!(form, "crontab" | "the crontab fields"), "dst", "a crontab", out);
+    misplaced(
+        &keys.dst,
+        matches!(form, "crontab" | "the crontab fields"),
+        "dst",
+        "a crontab",
+        out,
+    );
     misplaced(&keys.dtstart, form == "rrule", "dtstart", "rrule", out);
     if beside.relative && form != "every" {
         item.error(out, "`relative` belongs to intervals only");
@@ -158,7 +182,9 @@ fn read_form(
     let zone = beside.zone;
     match form {
         "every" => {
-            let align = keys.align.is_some_and(|align| align.flag(out) == Some(true));
+            let align = keys
+                .align
+                .is_some_and(|align| align.flag(out) == Some(true));
             every(item, keys.every.as_ref()?, align, beside, out)
         }
         "crontab" => {
@@ -176,7 +202,10 @@ fn read_form(
 
 fn misplaced(key: &Option<Item<'_>>, fits: bool, name: &str, with: &str, out: &mut Collector) {
     if let (Some(key), false) = (key, fits) {
-        key.report_key(out, Finding::error(format!("`{name}` belongs to {with} only")));
+        key.report_key(
+            out,
+            Finding::error(format!("`{name}` belongs to {with} only")),
+        );
     }
 }
 
@@ -189,7 +218,11 @@ fn every(
     out: &mut Collector,
 ) -> Option<Schedule> {
     if align && beside.relative {
-        item.error_help(out, "`align` and `relative` exclude each other", "`relative` is Celery's rule, `align` counts from midnight");
+        item.error_help(
+            out,
+            "`align` and `relative` exclude each other",
+            "`relative` is Celery's rule, `align` counts from midnight",
+        );
         return None;
     }
     let every = kept(value, Every::new(micros(value, out)?), out)?;
@@ -204,27 +237,46 @@ fn every(
 }
 
 fn dst(item: Option<&Item<'_>>, out: &mut Collector) -> Option<Dst> {
-    item?.one_of(out, &["elapsed", "once"]).map(|word| match word {
-        "elapsed" => Dst::Elapsed,
-        _ => Dst::Once,
-    })
+    item?
+        .one_of(out, &["elapsed", "once"])
+        .map(|word| match word {
+            "elapsed" => Dst::Elapsed,
+            _ => Dst::Once,
+        })
 }
 
 fn fields(item: &Item<'_>, keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Option<Schedule> {
     let before = out.error_count();
-    let [second, minute, hour, day_of_month, month_of_year, day_of_week] =
-        keys.fields.each_ref().map(|field| field.as_ref().and_then(|field| field_value(field, out)));
+    let [
+        second,
+        minute,
+        hour,
+        day_of_month,
+        month_of_year,
+        day_of_week,
+    ] = keys
+        .fields
+        .each_ref()
+        .map(|field| field.as_ref().and_then(|field| field_value(field, out)));
     let dst = dst(keys.dst.as_ref(), out);
     if out.error_count() > before {
         return None;
     }
-    let fields = Fields { second, minute, hour, day_of_month, month_of_year, day_of_week };
+    let fields = Fields {
+        second,
+        minute,
+        hour,
+        day_of_month,
+        month_of_year,
+        day_of_week,
+    };
     match Crontab::from_fields(&fields, zone.clone(), dst) {
         Ok(crontab) => Some(Schedule::Crontab(crontab)),
         Err(first) => {
             // Each field by itself, so that every wrong one is named.
             let count = FIELDS.iter().filter(|name| {
-                let Err(invalid) = Crontab::from_fields(&only(&fields, name), zone.clone(), None) else {
+                let Err(invalid) = Crontab::from_fields(&only(&fields, name), zone.clone(), None)
+                else {
                     return false;
                 };
                 report_time(item, invalid.at(name), out);
@@ -264,7 +316,11 @@ fn field_value(item: &Item<'_>, out: &mut Collector) -> Option<FieldValue> {
         DeValue::Array(_) => {
             let elements = item.elements(out)?;
             if elements.len() == 0 {
-                item.error_help(out, "the array is empty", "leave the field out for every value");
+                item.error_help(
+                    out,
+                    "the array is empty",
+                    "leave the field out for every value",
+                );
                 return None;
             }
             let values: Vec<Option<i64>> = elements
@@ -277,10 +333,15 @@ fn field_value(item: &Item<'_>, out: &mut Collector) -> Option<FieldValue> {
                 })
                 .collect();
             let values: Option<Vec<i64>> = values.into_iter().collect();
-            Some(FieldValue::List(values?.into_iter().map(FieldValue::Int).collect()))
+            Some(FieldValue::List(
+                values?.into_iter().map(FieldValue::Int).collect(),
+            ))
         }
         _ => {
-            item.wrong_type(out, "an integer, a string such as \"*/15\", or an array of integers");
+            item.wrong_type(
+                out,
+                "an integer, a string such as \"*/15\", or an array of integers",
+            );
             None
         }
     }
@@ -291,20 +352,32 @@ fn solar(item: &Item<'_>, out: &mut Collector) -> Option<Schedule> {
     for field in item.fields(out)? {
         match field.name() {
             "event" => {
-                event = Some(field.text(out).and_then(|name| kept(&field, SolarEvent::parse(name), out)));
+                event = Some(
+                    field
+                        .text(out)
+                        .and_then(|name| kept(&field, SolarEvent::parse(name), out)),
+                );
             }
             "lat" => lat = Some(field.number(out)),
             "lon" => lon = Some(field.number(out)),
             _ => field.unknown_key(out, "solar key", &["event", "lat", "lon"]),
         }
     }
-    let missing: Vec<&str> = [("event", event.is_none()), ("lat", lat.is_none()), ("lon", lon.is_none())]
-        .into_iter()
-        .filter_map(|(name, is)| is.then_some(name))
-        .collect();
+    let missing: Vec<&str> = [
+        ("event", event.is_none()),
+        ("lat", lat.is_none()),
+        ("lon", lon.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is)| is.then_some(name))
+    .collect();
     if !missing.is_empty() {
         let message = format!("`solar` lacks {}", missing.join(", "));
-        item.error_help(out, message, "{ event = \"sunset\", lat = 37.57, lon = 126.98 }");
+        item.error_help(
+            out,
+            message,
+            "{ event = \"sunset\", lat = 37.57, lon = 126.98 }",
+        );
         return None;
     }
     kept(item, Solar::new(event??, lat??, lon??), out).map(Schedule::Solar)
@@ -321,12 +394,16 @@ fn at(item: &Item<'_>, out: &mut Collector) -> Option<At> {
     match item.value {
         DeValue::String(text) => kept(item, At::parse(text), out),
         DeValue::Datetime(at) => match civil(at) {
-            Some(Civil::Aware(at)) => {
-                Some(At::Instant(crate::clock::Timestamp::from_datetime(at.to_utc())))
-            }
+            Some(Civil::Aware(at)) => Some(At::Instant(crate::clock::Timestamp::from_datetime(
+                at.to_utc(),
+            ))),
             Some(Civil::Naive(at)) => Some(At::Local(at)),
             _ => {
-                item.error_help(out, "`at` needs a date and a time of day", "2026-12-24T18:00:00, with Z or an offset for an instant");
+                item.error_help(
+                    out,
+                    "`at` needs a date and a time of day",
+                    "2026-12-24T18:00:00, with Z or an offset for an instant",
+                );
                 None
             }
         },
@@ -340,7 +417,11 @@ fn at(item: &Item<'_>, out: &mut Collector) -> Option<At> {
 fn rrule(item: &Item<'_>, keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Option<Schedule> {
     let rule = keys.rrule.as_ref()?;
     let Some(start) = &keys.dtstart else {
-        item.error_help(out, "`rrule` needs `dtstart`, which its occurrences count from", "dtstart = 2026-01-01T09:00:00");
+        item.error_help(
+            out,
+            "`rrule` needs `dtstart`, which its occurrences count from",
+            "dtstart = 2026-01-01T09:00:00",
+        );
         return None;
     };
     let text = rule.text(out)?;

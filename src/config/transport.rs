@@ -70,7 +70,9 @@ pub(super) fn take(
     redis: &mut RedisConventions,
     out: &mut Collector,
 ) {
-    let Some(fields) = item.fields(out) else { return };
+    let Some(fields) = item.fields(out) else {
+        return;
+    };
     for field in fields {
         let text = |out: &mut Collector| filled(&field, env, out);
         match field.name() {
@@ -104,7 +106,9 @@ pub(super) fn take(
 }
 
 fn take_sentinel(item: &Item<'_>, env: &Env, context: &mut UrlContext, out: &mut Collector) {
-    let Some(fields) = item.fields(out) else { return };
+    let Some(fields) = item.fields(out) else {
+        return;
+    };
     for field in fields {
         match field.name() {
             "password" => {
@@ -118,9 +122,14 @@ fn take_sentinel(item: &Item<'_>, env: &Env, context: &mut UrlContext, out: &mut
 }
 
 fn take_steps(item: &Item<'_>, redis: &mut RedisConventions, out: &mut Collector) {
-    let Some(elements) = item.elements(out) else { return };
+    let Some(elements) = item.elements(out) else {
+        return;
+    };
     let steps: Option<Vec<u8>> = elements
-        .map(|step| step.integer(out, 0..=255).and_then(|step| u8::try_from(step).ok()))
+        .map(|step| {
+            step.integer(out, 0..=255)
+                .and_then(|step| u8::try_from(step).ok())
+        })
         .collect();
     match steps {
         Some(steps) if !steps.is_empty() => redis.priority_steps = steps,

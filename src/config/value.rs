@@ -25,7 +25,10 @@ pub(super) fn to_value(item: &Item<'_>, out: &mut Collector) -> Option<Value> {
         DeValue::Datetime(at) => {
             let value = from_datetime(at);
             if value.is_none() {
-                item.error(out, "no such instant: Python's datetime has no leap seconds");
+                item.error(
+                    out,
+                    "no such instant: Python's datetime has no leap seconds",
+                );
             }
             value?
         }
@@ -73,7 +76,12 @@ pub(super) fn civil(at: &Datetime) -> Option<Civil> {
     let date = |d: Date| NaiveDate::from_ymd_opt(d.year.into(), d.month.into(), d.day.into());
     let time = |t: Time| {
         let micros = t.nanosecond.unwrap_or(0) / 1_000;
-        NaiveTime::from_hms_micro_opt(t.hour.into(), t.minute.into(), t.second.unwrap_or(0).into(), micros)
+        NaiveTime::from_hms_micro_opt(
+            t.hour.into(),
+            t.minute.into(),
+            t.second.unwrap_or(0).into(),
+            micros,
+        )
     };
     match (at.date, at.time, at.offset) {
         (Some(d), Some(t), Some(offset)) => {
@@ -82,7 +90,11 @@ pub(super) fn civil(at: &Datetime) -> Option<Civil> {
                 Offset::Custom { minutes } => i32::from(minutes),
             };
             let zone = FixedOffset::east_opt(minutes * 60)?;
-            date(d)?.and_time(time(t)?).and_local_timezone(zone).single().map(Civil::Aware)
+            date(d)?
+                .and_time(time(t)?)
+                .and_local_timezone(zone)
+                .single()
+                .map(Civil::Aware)
         }
         (Some(d), Some(t), None) => Some(Civil::Naive(date(d)?.and_time(time(t)?))),
         (Some(d), None, _) => date(d).map(Civil::Date),

@@ -124,7 +124,10 @@ impl<'a> Item<'a> {
     }
 
     fn describe(&self, finding: Finding, place: Place) -> Finding {
-        finding.at(place).key(self.path()).entry(self.entry().map(escaped))
+        finding
+            .at(place)
+            .key(self.path())
+            .entry(self.entry().map(escaped))
     }
 
     /// Reports `finding` at the value.
@@ -201,7 +204,10 @@ impl<'a> Item<'a> {
             return None;
         };
         if !range.contains(&value) {
-            self.error(out, format!("`{}` takes {bounds}, not {value}", escaped(self.name())));
+            self.error(
+                out,
+                format!("`{}` takes {bounds}, not {value}", escaped(self.name())),
+            );
             return None;
         }
         Some(value)
@@ -235,7 +241,11 @@ impl<'a> Item<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn one_of(&self, out: &mut Collector, words: &[&'static str]) -> Option<&'static str> {
+    pub(super) fn one_of(
+        &self,
+        out: &mut Collector,
+        words: &[&'static str],
+    ) -> Option<&'static str> {
         let text = self.text(out)?;
         if let Some(word) = words.iter().find(|w| **w == text) {
             return Some(word);
@@ -334,7 +344,10 @@ impl<'a> Item<'a> {
 /// Why `text` cannot name an entry, a task, a queue; `None` when it can.
 pub(super) fn bad_name(text: &str) -> Option<String> {
     if text.len() > 255 {
-        Some(format!("is {} bytes long, at most 255 are allowed", text.len()))
+        Some(format!(
+            "is {} bytes long, at most 255 are allowed",
+            text.len()
+        ))
     } else if text.trim().is_empty() {
         Some("must not be blank".to_owned())
     } else {

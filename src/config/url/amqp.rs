@@ -103,13 +103,15 @@ pub(super) fn parse(urls: &[&str], context: &UrlContext) -> Result<AmqpServers, 
         for (key, value) in &parts.query {
             match key.as_str() {
                 "heartbeat" => {
-                    all.heartbeat = value
-                        .parse()
-                        .map_err(|_| UrlError::new("has a heartbeat that is no number from 0 to 65535"))?;
+                    all.heartbeat = value.parse().map_err(|_| {
+                        UrlError::new("has a heartbeat that is no number from 0 to 65535")
+                    })?;
                 }
                 "login_method" => {
                     all.login_method = LoginMethod::from_name(value).ok_or_else(|| {
-                        UrlError::new("has a login_method that is none of PLAIN, AMQPLAIN, EXTERNAL")
+                        UrlError::new(
+                            "has a login_method that is none of PLAIN, AMQPLAIN, EXTERNAL",
+                        )
                     })?;
                 }
                 "connect_timeout" | "connection_timeout" => {}
@@ -124,7 +126,11 @@ pub(super) fn parse(urls: &[&str], context: &UrlContext) -> Result<AmqpServers, 
         let (host, port) = parts.one_host(if tls_scheme { 5671 } else { 5672 })?;
         all.servers.push(AmqpServer {
             // Kombu's own substitution: RabbitMQ's default user may only log in from 127.0.0.1.
-            host: if host == "localhost" { "127.0.0.1".to_owned() } else { host },
+            host: if host == "localhost" {
+                "127.0.0.1".to_owned()
+            } else {
+                host
+            },
             port,
             vhost: vhost(parts.path.as_deref())?,
             username: parts.username.unwrap_or_else(|| "guest".to_owned()),
@@ -152,7 +158,11 @@ impl AmqpServer {
 
 impl fmt::Display for AmqpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.tls.is_some() { "amqps://" } else { "amqp://" })?;
+        f.write_str(if self.tls.is_some() {
+            "amqps://"
+        } else {
+            "amqp://"
+        })?;
         write_credentials(f, Some(&self.username), true)?;
         super::write_host(f, &self.host, self.port)?;
         write!(f, "/{}", self.vhost)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::split::decode;
 use super::UrlError;
+use super::split::decode;
 
 /// Kombu's filesystem transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +56,18 @@ fn local_path(url: &str) -> Result<String, UrlError> {
     if rest.contains('@') {
         return Err(UrlError::new("takes no user and no password"));
     }
-    let rest = rest.strip_prefix("localhost").filter(|r| r.is_empty() || r.starts_with('/')).unwrap_or(rest);
+    let rest = rest
+        .strip_prefix("localhost")
+        .filter(|r| r.is_empty() || r.starts_with('/'))
+        .unwrap_or(rest);
     let path = decode(rest)?;
     if path.chars().any(char::is_control) {
         return Err(UrlError::new("contains a control character"));
     }
     // Kombu's users write `filesystem://localhost//` and the like for "no path".
-    Ok(if path.trim_matches('/').is_empty() { String::new() } else { path })
+    Ok(if path.trim_matches('/').is_empty() {
+        String::new()
+    } else {
+        path
+    })
 }

@@ -111,7 +111,9 @@ impl Broker {
                 [one] => files::folders(one, &context.folders).map(Self::Filesystem),
                 _ => Err(UrlError::new("filesystem:// takes no list of URLs")),
             },
-            scheme if redis::SCHEMES.contains(&scheme) => redis::parse(&all, context).map(Self::Redis),
+            scheme if redis::SCHEMES.contains(&scheme) => {
+                redis::parse(&all, context).map(Self::Redis)
+            }
             _ => Err(unsupported(&first, BROKERS)),
         }
     }
@@ -129,7 +131,9 @@ impl StoreLocation {
             },
             "amqp" | "amqps" | "pyamqp" => Err(UrlError::new("RabbitMQ cannot hold the state")
                 .help("RabbitMQ needs a Redis, or file:// for a single instance")),
-            scheme if redis::SCHEMES.contains(&scheme) => redis::parse(&all, context).map(Self::Redis),
+            scheme if redis::SCHEMES.contains(&scheme) => {
+                redis::parse(&all, context).map(Self::Redis)
+            }
             _ => Err(unsupported(&first, STORES)),
         }
     }
@@ -161,7 +165,8 @@ fn split_list(url: &str) -> Result<Vec<&str>, UrlError> {
 
 fn scheme_of(url: &str) -> Result<String, UrlError> {
     let bad = || {
-        UrlError::new("is not a URL").help("it begins with the kind of server, such as redis://localhost:6379/0")
+        UrlError::new("is not a URL")
+            .help("it begins with the kind of server, such as redis://localhost:6379/0")
     };
     let (scheme, _) = url.split_once("://").ok_or_else(bad)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
@@ -234,5 +239,7 @@ fn write_host(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result 
 fn is_loopback(host: &str) -> bool {
     host == "localhost"
         || host.ends_with(".localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }

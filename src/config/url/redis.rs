@@ -126,7 +126,9 @@ pub(super) fn parse(urls: &[&str], context: &UrlContext) -> Result<Vec<RedisServ
     let is_sentinel = |p: &Parts| p.scheme == "sentinel";
     if parts.iter().any(is_sentinel) {
         if !parts.iter().all(is_sentinel) {
-            return Err(UrlError::new("mixes sentinel:// with other URLs in one list"));
+            return Err(UrlError::new(
+                "mixes sentinel:// with other URLs in one list",
+            ));
         }
         return kombu_sentinel(&parts, context).map(|server| vec![server]);
     }
@@ -158,16 +160,24 @@ fn parse_one(parts: &Parts, context: &UrlContext) -> Result<RedisServer, UrlErro
             let master = steps.next().unwrap_or("").to_owned();
             let database = steps.next().map(str::to_owned);
             if steps.next().is_some() {
-                return Err(UrlError::new("has more than master and database in its path"));
+                return Err(UrlError::new(
+                    "has more than master and database in its path",
+                ));
             }
             let endpoint = sentinel(parts.hosts.clone(), Some(master), &query, context)?;
             (endpoint, database.or(query.database.clone()))
         }
         _ => {
             let (host, port) = parts.one_host(6379)?;
-            let database = parts.path.is_some().then(|| path.trim_start_matches('/').to_owned());
+            let database = parts
+                .path
+                .is_some()
+                .then(|| path.trim_start_matches('/').to_owned());
             let database = database.filter(|d| !d.is_empty());
-            (RedisEndpoint::Tcp { host, port }, database.or(query.database.clone()))
+            (
+                RedisEndpoint::Tcp { host, port },
+                database.or(query.database.clone()),
+            )
         }
     };
     finish(endpoint, database, parts, query, context)
@@ -223,7 +233,10 @@ fn sentinel(
             .map(|(host, port)| (host, port.unwrap_or(26379)))
             .collect(),
         master,
-        username: query.sentinel_username.clone().or_else(|| context.sentinel_username.clone()),
+        username: query
+            .sentinel_username
+            .clone()
+            .or_else(|| context.sentinel_username.clone()),
         password: (query.sentinel_password.clone().map(Secret::new))
             .or_else(|| context.sentinel_password.clone()),
     })
@@ -255,7 +268,9 @@ fn finish(
             false
         }
         // Sentinel URLs have no TLS scheme: the settings decide.
-        "sentinel" | "redis+sentinel" => context.tls.enabled || context.tls.is_given() || query.tls.is_given(),
+        "sentinel" | "redis+sentinel" => {
+            context.tls.enabled || context.tls.is_given() || query.tls.is_given()
+        }
         _ => {
             if query.tls.is_given() && !context.tls.enabled {
                 return Err(UrlError::new("has TLS parameters but no TLS").help("write rediss://"));
@@ -268,7 +283,9 @@ fn finish(
         database,
         username: parts.username.clone().or(query.username),
         password: parts.password.clone().or(query.password).map(Secret::new),
-        tls: wants_tls.then(|| query.tls.over(&context.tls)).transpose()?,
+        tls: wants_tls
+            .then(|| query.tls.over(&context.tls))
+            .transpose()?,
     })
 }
 
@@ -317,7 +334,9 @@ impl fmt::Display for RedisServer {
             RedisEndpoint::Unix { path } => {
                 write!(f, "{}?virtual_host={}", path.display(), self.database)
             }
-            RedisEndpoint::Sentinel { sentinels, master, .. } => {
+            RedisEndpoint::Sentinel {
+                sentinels, master, ..
+            } => {
                 for (n, (host, port)) in sentinels.iter().enumerate() {
                     if n > 0 {
                         f.write_str(",")?;

@@ -54,7 +54,9 @@ impl Parts {
                 None => (credentials, None),
             };
             if password.is_some_and(|p| p.contains(['@', ':'])) || user.contains('@') {
-                return Err(UrlError::new("has more than one `@` or `:` before the host").help(ENCODE));
+                return Err(
+                    UrlError::new("has more than one `@` or `:` before the host").help(ENCODE),
+                );
             }
             parts.username = Some(decode(user)?).filter(|u| !u.is_empty());
             parts.password = password.map(decode).transpose()?.filter(|p| !p.is_empty());
@@ -87,7 +89,9 @@ pub(super) fn decode(text: &str) -> Result<String, UrlError> {
     for (at, _) in text.match_indices('%') {
         let hex = bytes.get(at + 1..at + 3);
         if !hex.is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(UrlError::new("has a `%` without two hexadecimal digits after it").help(ENCODE));
+            return Err(
+                UrlError::new("has a `%` without two hexadecimal digits after it").help(ENCODE),
+            );
         }
     }
     percent_decode_str(text)
@@ -125,7 +129,11 @@ fn parse_host(text: &str) -> Result<(String, Option<u16>), UrlError> {
         Some(digits) => match digits.parse::<u16>() {
             Ok(0) => return Err(UrlError::new("has port 0; ports are 1 to 65535")),
             Ok(port) if digits.bytes().all(|b| b.is_ascii_digit()) => Some(port),
-            _ => return Err(UrlError::new("has a port that is no number from 1 to 65535").help(ENCODE)),
+            _ => {
+                return Err(
+                    UrlError::new("has a port that is no number from 1 to 65535").help(ENCODE),
+                );
+            }
         },
     };
     Ok((host.to_owned(), port))
@@ -148,7 +156,9 @@ fn parse_query(query: &str) -> Result<Vec<(String, String)>, UrlError> {
 pub(super) fn unknown_parameter(key: &str, known: &[&str]) -> UrlError {
     match crate::config::walk::nearest(key, known) {
         // The user's own spelling is not shown: it may be a piece of a password.
-        Some(best) => UrlError::new(format!("has an unknown query parameter; did you mean `{best}`?")),
+        Some(best) => UrlError::new(format!(
+            "has an unknown query parameter; did you mean `{best}`?"
+        )),
         None => UrlError::new(format!(
             "has an unknown query parameter; known: {}",
             known.join(", ")

@@ -60,13 +60,19 @@ impl TlsQuery {
             "ssl_cert_reqs" => match verification(value) {
                 Some(verified) => self.unverified |= !verified,
                 None => {
-                    return Err(UrlError::new("has an ssl_cert_reqs that is none of required, optional, none"));
+                    return Err(UrlError::new(
+                        "has an ssl_cert_reqs that is none of required, optional, none",
+                    ));
                 }
             },
             "ssl_check_hostname" => match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" => {}
                 "false" | "0" | "no" => self.unverified = true,
-                _ => return Err(UrlError::new("has an ssl_check_hostname that is neither true nor false")),
+                _ => {
+                    return Err(UrlError::new(
+                        "has an ssl_check_hostname that is neither true nor false",
+                    ));
+                }
             },
             _ => return Ok(false),
         }
@@ -93,7 +99,9 @@ impl TlsQuery {
             verify: !settings.skip_verification,
         };
         if tls.cert_file.is_some() != tls.key_file.is_some() {
-            return Err(UrlError::new("a client certificate needs both its certificate file and its key file"));
+            return Err(UrlError::new(
+                "a client certificate needs both its certificate file and its key file",
+            ));
         }
         Ok(tls)
     }

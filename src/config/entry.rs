@@ -139,7 +139,7 @@ impl Compiler<'_> {
             args: &args,
             kwargs: &kwargs,
             options: &options,
-            zone: super::messages::tz(&zone),
+            zone: &zone,
         };
         let settings = self.settings;
         let template = Template::compile(

@@ -123,7 +123,7 @@ impl MessageDraft {
                 serializer: self.serializer,
                 compression: self.compression,
                 enable_utc: self.enable_utc.unwrap_or(true),
-                timezone: tz(zone),
+                timezone: zone.clone(),
                 repr_maxlevels: self.repr_maxlevels.unwrap_or(3),
                 redis,
                 events: self.send_events.then_some(self.events),
@@ -151,11 +151,6 @@ pub(super) fn backoff(retry: &RetryPolicy) -> Backoff {
             max,
         }
     }
-}
-
-/// The zone by its name, as the message layer writes it; UTC for one that only this host knows.
-pub(super) fn tz(zone: &Zone) -> chrono_tz::Tz {
-    zone.name().parse().unwrap_or(chrono_tz::UTC)
 }
 
 fn set<T>(slot: &mut T, value: Option<T>) {

@@ -12,6 +12,13 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod dispatch;
 pub mod message;
+pub mod plan;
 pub mod schedule;
+pub mod store;
 pub mod timetable;
+
+#[cfg(test)]
+mod testing;

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
-use beat::cli::{self, Io, Next};
+use beat::cli::{self, Io};
 use beat::clock::SystemClock;
 use beat::config::Env;
 
@@ -20,14 +20,5 @@ fn main() -> ExitCode {
         env: &env,
         clock: &SystemClock,
     };
-    match cli::execute(std::env::args_os(), &mut io) {
-        Next::Done(code) => ExitCode::from(code),
-        Next::Run(_) => {
-            let _ = writeln!(
-                io.err,
-                "error: running the schedule is not built in yet; --dry-run shows it"
-            );
-            ExitCode::from(cli::code::FAILED)
-        }
-    }
+    ExitCode::from(cli::execute(std::env::args_os(), &mut io))
 }

@@ -3,6 +3,7 @@
 //! | file | command |
 //! |---|---|
 //! | `args` | clap's definition of all of them, with the texts of `--help` |
+//! | `daemon` | `beat run` |
 //! | `check` | `beat check` |
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
 //! | `diff` | `beat diff` |
@@ -13,6 +14,7 @@
 
 mod args;
 mod check;
+mod daemon;
 mod diff;
 mod moment;
 mod preview;
@@ -57,17 +59,8 @@ pub struct Io<'a> {
     pub clock: &'a dyn Clock,
 }
 
-/// What [`execute`] made of the command line.
-#[derive(Debug)]
-pub enum Next {
-    /// A command ran; its exit code.
-    Done(u8),
-    /// The daemon is to be run.
-    Run(Box<Cli>),
-}
-
-/// Parses `args` and carries out what does not need the daemon.
-pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'_>) -> Next {
+/// Parses `args` and carries them out; returns the exit code.
+pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'_>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -83,7 +76,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
             } else {
                 write!(to, "{text}")
             };
-            return Next::Done(if usage { code::INVALID } else { code::OK });
+            return if usage { code::INVALID } else { code::OK };
         }
     };
     let dry_run = match &cli.command {
@@ -92,7 +85,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Some(_) => true,
     };
     if !dry_run {
-        return Next::Run(Box::new(cli));
+        return daemon::run(&cli, io);
     }
     let done = match &cli.command {
         None => preview::run(&cli, &cli.run.preview, io),
@@ -108,7 +101,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
             .render(&mut io.out)
             .map(|()| code::OK),
     };
-    Next::Done(match done.and_then(|code| io.out.flush().map(|()| code)) {
+    match done.and_then(|code| io.out.flush().map(|()| code)) {
         Ok(code) => code,
         // Whoever read our output has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code::OK,
@@ -116,7 +109,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
             let _ = writeln!(io.err, "error: cannot write: {error}");
             code::FAILED
         }
-    })
+    }
 }
 
 impl Cli {

@@ -48,9 +48,15 @@ mod tests {
     fn pauses_grow_to_a_second_and_start_again() {
         let mut pauses = Pauses::default();
         let first = pauses.next();
-        assert!((Duration::from_millis(25)..=Duration::from_millis(50)).contains(&first), "{first:?}");
+        assert!(
+            (Duration::from_millis(25)..=Duration::from_millis(50)).contains(&first),
+            "{first:?}"
+        );
         let last = (0..20).map(|_| pauses.next()).last().unwrap();
-        assert!((Duration::from_millis(500)..=Duration::from_secs(1)).contains(&last), "{last:?}");
+        assert!(
+            (Duration::from_millis(500)..=Duration::from_secs(1)).contains(&last),
+            "{last:?}"
+        );
         pauses.reset();
         assert!(pauses.next() <= Duration::from_millis(50));
     }

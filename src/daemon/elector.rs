@@ -93,11 +93,19 @@ impl<C: Clock> Elector<C> {
                     known = None;
                     self.lead(term, started, ttl).await;
                 }
-                Ok(Campaign::Held { holder, term, ends_in }) => {
+                Ok(Campaign::Held {
+                    holder,
+                    term,
+                    ends_in,
+                }) => {
                     pauses.reset();
                     seen = seen.max(term);
                     if known.as_ref() != Some(&holder) {
-                        tracing::info!(event = "standby", leader = holder.as_str(), "another instance leads");
+                        tracing::info!(
+                            event = "standby",
+                            leader = holder.as_str(),
+                            "another instance leads"
+                        );
                         known = Some(holder);
                     }
                     self.leadership.send_replace(Leadership::Standby);
@@ -154,7 +162,11 @@ impl<C: Clock> Elector<C> {
             match renewal {
                 Ok(Renewal::Held(store_now)) => {
                     if std::mem::take(&mut failing) {
-                        tracing::info!(event = "store_up", term = term.0, "the lease is renewed again");
+                        tracing::info!(
+                            event = "store_up",
+                            term = term.0,
+                            "the lease is renewed again"
+                        );
                     }
                     pauses.reset();
                     pause = ttl / 3;
@@ -176,11 +188,20 @@ impl<C: Clock> Elector<C> {
 
     fn announce(&self, term: Term, trusted_until: Duration, store_now: Option<Timestamp>) {
         let store_ahead = store_now.map(|at| at.micros_since(self.clock.wall()));
-        self.leadership.send_replace(Leadership::Leader { term, trusted_until, store_ahead });
+        self.leadership.send_replace(Leadership::Leader {
+            term,
+            trusted_until,
+            store_ahead,
+        });
     }
 
     fn step_down(&self, term: Term, why: &str) {
-        tracing::warn!(event = "deposed", term = term.0, why, "this instance no longer leads");
+        tracing::warn!(
+            event = "deposed",
+            term = term.0,
+            why,
+            "this instance no longer leads"
+        );
         self.leadership.send_replace(Leadership::Standby);
     }
 

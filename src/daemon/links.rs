@@ -5,7 +5,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::config::{Broker, Settings, StoreLocation};
-use crate::dispatch::{AnyPublisher, Atomic, Confirmed, Dispatcher, Folder, memory::MemoryPublisher};
+use crate::dispatch::{
+    AnyPublisher, Atomic, Confirmed, Dispatcher, Folder, memory::MemoryPublisher,
+};
 use crate::store::file::FileStore;
 use crate::store::redis::{Keys, RedisLease, RedisLedger, server::Dialer};
 use crate::store::{AnyLease, AnyLedger};
@@ -31,7 +33,10 @@ impl Links {
             StoreLocation::File(path) => Some(FileStore::new(path.clone())),
             StoreLocation::Redis(_) => None,
         };
-        Self { instance: format!("{label}-{}", Uuid::new_v4().simple()), file }
+        Self {
+            instance: format!("{label}-{}", Uuid::new_v4().simple()),
+            file,
+        }
     }
 
     /// This instance's name in the store: host and 128 random bits.
@@ -58,7 +63,12 @@ impl Links {
     }
 
     fn redis_ledger(&self, settings: &Settings, dialer: Dialer) -> RedisLedger {
-        RedisLedger::new(dialer, keys(settings), self.instance.clone(), deadline(settings))
+        RedisLedger::new(
+            dialer,
+            keys(settings),
+            self.instance.clone(),
+            deadline(settings),
+        )
     }
 
     fn ledger(&self, settings: &Settings) -> AnyLedger {
@@ -79,16 +89,21 @@ impl Links {
         match (&settings.broker, &settings.store) {
             (Broker::Redis(brokers), StoreLocation::Redis(stores)) => {
                 let ledger = self.redis_ledger(settings, Dialer::new(stores));
-                Dispatcher::Redis(Box::new(Atomic::new(ledger, Dialer::new(brokers).database())))
+                Dispatcher::Redis(Box::new(Atomic::new(
+                    ledger,
+                    Dialer::new(brokers).database(),
+                )))
             }
             (Broker::Filesystem(folders), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
                 AnyPublisher::Folder(Folder::new(folders)),
                 self.ledger(settings),
             ))),
-            (Broker::Amqp(_) | Broker::Redis(_), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
-                AnyPublisher::Memory(MemoryPublisher::default()),
-                self.ledger(settings),
-            ))),
+            (Broker::Amqp(_) | Broker::Redis(_), _) => {
+                Dispatcher::Confirmed(Box::new(Confirmed::new(
+                    AnyPublisher::Memory(MemoryPublisher::default()),
+                    self.ledger(settings),
+                )))
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Pauses;
 use super::elector::Leadership;
-use super::office::{self, Memory};
 use super::links::{self, Links};
+use super::office::{self, Memory};
 use super::report;
 use crate::clock::{Clock, StepDetector, Timestamp};
 use crate::config::Loaded;
@@ -62,7 +62,9 @@ impl<C: Clock> Metronome<C> {
                 leading = self.leadership.wait_for(|leadership| leadership.term().is_some()) => leading,
                 () = self.stop.cancelled() => return,
             };
-            let Some(term) = leading.ok().and_then(|leadership| leadership.term()) else { return };
+            let Some(term) = leading.ok().and_then(|leadership| leadership.term()) else {
+                return;
+            };
             let mut plan = Plan::default();
             let over = self.lead(term, &mut plan, &mut memory).await;
             // Trusted to the end: what the plan knows is what the ledger held.
@@ -161,7 +163,13 @@ impl<C: Clock> Metronome<C> {
             }
             // The instant is taken once: a repeated attempt must not move what counts from it.
             let now = *memory.since.get_or_insert_with(|| self.clock.wall());
-            let taken = office::take(self.dispatcher.ledger(), term, &loaded.timetable, memory, now);
+            let taken = office::take(
+                self.dispatcher.ledger(),
+                term,
+                &loaded.timetable,
+                memory,
+                now,
+            );
             match taken.await {
                 Ok(taken) => {
                     self.trouble.over();
@@ -232,7 +240,11 @@ impl<C: Clock> Metronome<C> {
                 continue;
             }
             let now = self.clock.wall();
-            match self.dispatcher.dispatch(&self.scribe, term, &dues, now).await {
+            match self
+                .dispatcher
+                .dispatch(&self.scribe, term, &dues, now)
+                .await
+            {
                 Ok(outcomes) => {
                     self.trouble.over();
                     let done = self.clock.wall();

@@ -17,8 +17,5 @@ pub mod reload;
 pub mod report;
 pub mod run;
 
-#[cfg(test)]
-mod tests;
-
 pub use elector::Leadership;
 pub use run::{Options, run};

@@ -50,7 +50,11 @@ pub async fn take(
         report::state_lost(memory.plan.is_some());
     }
     if lost || memory.rebuild {
-        stored = loaded.recorded.iter().map(|recorded| recorded.text.clone()).collect();
+        stored = loaded
+            .recorded
+            .iter()
+            .map(|recorded| recorded.text.clone())
+            .collect();
         restore(&mut loaded, &names, timetable, memory.plan.as_ref(), now);
     }
     let anew = birth.is_some() || memory.rebuild;
@@ -62,7 +66,9 @@ pub async fn take(
         let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
         count_dropped(entry, recorded, &enrolment);
         // After a loss everything is written, not only what is new.
-        let record = enrolment.write.or_else(|| recorded.record().filter(|_| anew));
+        let record = enrolment
+            .write
+            .or_else(|| recorded.record().filter(|_| anew));
         if let Some(record) = record {
             writes.push(Write {
                 entry: Arc::clone(&entry.name),
@@ -77,7 +83,10 @@ pub async fn take(
     }
     writes.extend(retire(&loaded.others, now));
     record(ledger, term, birth.as_deref(), &writes).await?;
-    *memory = Memory { birth: birth.or(loaded.birth), ..Memory::default() };
+    *memory = Memory {
+        birth: birth.or(loaded.birth),
+        ..Memory::default()
+    };
     Ok(plan)
 }
 
@@ -91,8 +100,12 @@ pub async fn change(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let difference = timetable.difference(old);
-    let touched: Vec<EntryName> =
-        difference.added.iter().chain(&difference.changed).cloned().collect();
+    let touched: Vec<EntryName> = difference
+        .added
+        .iter()
+        .chain(&difference.changed)
+        .cloned()
+        .collect();
     let names: Vec<EntryName> = touched.iter().chain(&difference.removed).cloned().collect();
     let loaded = load(ledger, term, &names).await?;
     let mut writes = Vec::new();
@@ -155,7 +168,10 @@ async fn record(
     if conflicts.is_empty() {
         return Ok(());
     }
-    Err(StoreError::Unavailable(format!("{} records were changed by another instance", conflicts.len())))
+    Err(StoreError::Unavailable(format!(
+        "{} records were changed by another instance",
+        conflicts.len()
+    )))
 }
 
 /// The store lost its data: what a leader remembers is as good; without that nothing past is fired.
@@ -167,8 +183,12 @@ fn restore(
     now: Timestamp,
 ) {
     for (name, recorded) in names.iter().zip(&mut loaded.recorded) {
-        let Some(entry) = timetable.entries.get(name) else { continue };
-        let known = remembered.and_then(|plan| plan.standing(name)).map(|standing| standing.progress);
+        let Some(entry) = timetable.entries.get(name) else {
+            continue;
+        };
+        let known = remembered
+            .and_then(|plan| plan.standing(name))
+            .map(|standing| standing.progress);
         let anchor = known.map_or(now, |progress| progress.anchor);
         let record = Record {
             anchor,
@@ -180,8 +200,14 @@ fn restore(
         };
         recorded.text = record.to_json();
         recorded.last = known.and_then(|progress| progress.last).max(recorded.last);
-        recorded.from = Some(known.map_or(now, |progress| progress.from).max(recorded.from.unwrap_or_default()));
-        recorded.count = known.map_or(0, |progress| progress.count).max(recorded.count);
+        recorded.from = Some(
+            known
+                .map_or(now, |progress| progress.from)
+                .max(recorded.from.unwrap_or_default()),
+        );
+        recorded.count = known
+            .map_or(0, |progress| progress.count)
+            .max(recorded.count);
     }
 }
 
@@ -191,7 +217,9 @@ fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
     if enrolment.news != News::Changed {
         return;
     }
-    let Some(record) = recorded.record() else { return };
+    let Some(record) = recorded.record() else {
+        return;
+    };
     let until = enrolment.progress.from;
     let before = Progress {
         anchor: record.anchor,
@@ -211,7 +239,16 @@ fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
     if let (Some(&first), Some(&last)) = (dropped.first(), dropped.last()) {
         let count = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
         let estimated = dropped.len() == MOST_COUNTED;
-        report::skipped(&entry.name, &[Skipped { reason: Reason::Changed, count, first, last, estimated }]);
+        report::skipped(
+            &entry.name,
+            &[Skipped {
+                reason: Reason::Changed,
+                count,
+                first,
+                last,
+                estimated,
+            }],
+        );
     }
 }
 
@@ -221,13 +258,22 @@ fn retire(others: &[(EntryName, String)], now: Timestamp) -> Vec<Write> {
     for (name, text) in others {
         let record = match Record::parse(text) {
             None => None,
-            Some(Record { removed_at: Some(at), .. }) => {
+            Some(Record {
+                removed_at: Some(at),
+                ..
+            }) => {
                 if now.since(at) < Duration::from_secs(RETENTION_DAYS * 86_400) {
                     continue;
                 }
                 None
             }
-            Some(record) => Some(Record { removed_at: Some(now), ..record }.to_json()),
+            Some(record) => Some(
+                Record {
+                    removed_at: Some(now),
+                    ..record
+                }
+                .to_json(),
+            ),
         };
         writes.push(Write {
             entry: Arc::clone(name),

@@ -99,7 +99,7 @@ impl<C: Clock> Reload<C> {
                 return;
             }
             Ok(Ok(Some((new, digest)))) => self.offer(new, digest),
-            Ok(Err(report)) => Err(report.one_line()),
+            Ok(Err(report)) => Err(first_of(&report)),
             Err(error) => Err(format!("loading was interrupted: {error}")),
         };
         match offered {
@@ -107,7 +107,11 @@ impl<C: Clock> Reload<C> {
             // Said once for one fault, however often it is looked at, and at each SIGHUP.
             Err(why) if !asked && refused.as_ref() == Some(&why) => {}
             Err(why) => {
-                tracing::error!(event = "reload_refused", error = why.as_str(), "the old schedule stays in force");
+                tracing::error!(
+                    event = "reload_refused",
+                    error = why.as_str(),
+                    "the old schedule stays in force"
+                );
                 *refused = Some(why);
             }
         }
@@ -138,10 +142,28 @@ impl<C: Clock> Reload<C> {
     }
 }
 
+/// The first error, and how many more there are.
+fn first_of(report: &Report) -> String {
+    let first = report
+        .errors
+        .first()
+        .map(config::Diagnostic::one_line)
+        .unwrap_or_default();
+    match report.error_count {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
 /// Entry names for one log line.
 fn names(names: &[crate::timetable::EntryName]) -> String {
     const SHOWN: usize = 50;
-    let mut text = names.iter().take(SHOWN).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| &**name)
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
@@ -159,7 +181,11 @@ fn look(paths: &[PathBuf]) -> Vec<FileState> {
             Ok(entries) => {
                 let mut inside: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
                 inside.sort();
-                files.extend(inside.into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")));
+                files.extend(
+                    inside
+                        .into_iter()
+                        .filter(|path| path.extension().is_some_and(|e| e == "toml")),
+                );
             }
             Err(_) => files.push(path.clone()),
         }
@@ -195,19 +221,27 @@ fn watch_directories(paths: &[PathBuf], hints: mpsc::Sender<()>) -> Directories 
             None
         }
     };
-    let mut directories = Directories { watcher, watched: BTreeSet::new() };
+    let mut directories = Directories {
+        watcher,
+        watched: BTreeSet::new(),
+    };
     directories.again(paths);
     directories
 }
 
 impl Directories {
     fn again(&mut self, paths: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
         for directory in std::mem::take(&mut self.watched) {
             let _ = watcher.unwatch(&directory);
         }
         for directory in paths.iter().flat_map(|path| directories_of(path)) {
-            if watcher.watch(&directory, RecursiveMode::NonRecursive).is_ok() {
+            if watcher
+                .watch(&directory, RecursiveMode::NonRecursive)
+                .is_ok()
+            {
                 self.watched.insert(directory);
             }
         }
@@ -220,7 +254,11 @@ fn directories_of(path: &Path) -> Vec<PathBuf> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut directories = vec![if path.is_dir() { path.to_owned() } else { parent(path) }];
+    let mut directories = vec![if path.is_dir() {
+        path.to_owned()
+    } else {
+        parent(path)
+    }];
     if let Ok(real) = path.canonicalize() {
         directories.push(if real.is_dir() { real } else { parent(&real) });
     }

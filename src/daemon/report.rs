@@ -6,7 +6,14 @@ use crate::plan::{Action, Due, Outcome, Settled, Skipped};
 use crate::store::Term;
 
 /// What became of one item.
-pub fn settled(scribe: &Scribe, term: Term, due: &Due, outcome: &Outcome, settled: &Settled, now: Timestamp) {
+pub fn settled(
+    scribe: &Scribe,
+    term: Term,
+    due: &Due,
+    outcome: &Outcome,
+    settled: &Settled,
+    now: Timestamp,
+) {
     skipped(&due.entry.name, &settled.skipped);
     if due.action == Action::Skip {
         return;
@@ -24,7 +31,8 @@ pub fn settled(scribe: &Scribe, term: Term, due: &Due, outcome: &Outcome, settle
                 Outcome::AlreadyDone(_) => "repeated",
                 _ => "unknown",
             };
-            let lag_ms = f64::from(i32::try_from(now.micros_since(send_instant)).unwrap_or(i32::MAX)) / 1e3;
+            let lag_ms =
+                f64::from(i32::try_from(now.micros_since(send_instant)).unwrap_or(i32::MAX)) / 1e3;
             tracing::info!(
                 event = "fired",
                 entry,
@@ -55,7 +63,14 @@ pub fn settled(scribe: &Scribe, term: Term, due: &Due, outcome: &Outcome, settle
 
 /// Fire times that were not fired.
 pub fn skipped(entry: &str, all: &[Skipped]) {
-    for Skipped { reason, count, first, last, estimated } in all {
+    for Skipped {
+        reason,
+        count,
+        first,
+        last,
+        estimated,
+    } in all
+    {
         tracing::info!(
             event = "skipped", entry, reason = reason.as_str(), count, %first, %last, estimated
         );
@@ -65,7 +80,11 @@ pub fn skipped(entry: &str, all: &[Skipped]) {
 /// State of the wrong shape was deleted.
 pub fn repaired(keys: &[String]) {
     for key in keys {
-        tracing::warn!(event = "state_repaired", key = key.as_str(), "a state key was of another type and was deleted");
+        tracing::warn!(
+            event = "state_repaired",
+            key = key.as_str(),
+            "a state key was of another type and was deleted"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ impl Atomic {
     /// Publishes into database `queues` of the ledger's own server.
     #[must_use]
     pub fn new(ledger: RedisLedger, queues: i64) -> Self {
-        Self { ledger: AnyLedger::Redis(Box::new(ledger)), queues }
+        Self {
+            ledger: AnyLedger::Redis(Box::new(ledger)),
+            queues,
+        }
     }
 
     /// The ledger.
@@ -44,8 +47,13 @@ impl Atomic {
             .iter()
             .map(|due| (scribe.settlement(due, now), effects(scribe, due, now)))
             .collect();
-        let items: Vec<Item<'_>> =
-            prepared.iter().map(|(settlement, effects)| Item { settlement, effects }).collect();
+        let items: Vec<Item<'_>> = prepared
+            .iter()
+            .map(|(settlement, effects)| Item {
+                settlement,
+                effects,
+            })
+            .collect();
         let AnyLedger::Redis(ledger) = &mut self.ledger else {
             return Err(StoreError::Unavailable("the ledger is no Redis".into()));
         };
@@ -61,5 +69,9 @@ fn effects(scribe: &Scribe, due: &Due, now: Timestamp) -> Vec<Effect> {
     let mut envelope = Vec::with_capacity(template.size_hint());
     template.render_envelope(&scribe.fire(due, now), &mut envelope);
     let key = template.route().routing_key.as_str().into();
-    vec![Effect { verb: Verb::Push, key, argument: envelope.into() }]
+    vec![Effect {
+        verb: Verb::Push,
+        key,
+        argument: envelope.into(),
+    }]
 }

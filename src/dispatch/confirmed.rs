@@ -79,7 +79,11 @@ impl Confirmed {
     /// Publishes through `publisher`, records in `ledger`.
     #[must_use]
     pub fn new(publisher: AnyPublisher, ledger: AnyLedger) -> Self {
-        Self { publisher, ledger, unrecorded: HashMap::new() }
+        Self {
+            publisher,
+            ledger,
+            unrecorded: HashMap::new(),
+        }
     }
 
     /// The ledger.
@@ -113,8 +117,10 @@ impl Confirmed {
 
         let mut to_publish = Vec::new();
         if !to_claim.is_empty() {
-            let settlements: Vec<Settlement> =
-                to_claim.iter().map(|(_, settlement)| settlement.clone()).collect();
+            let settlements: Vec<Settlement> = to_claim
+                .iter()
+                .map(|(_, settlement)| settlement.clone())
+                .collect();
             let claims = self.ledger.claim(term, &settlements).await?;
             for ((place, settlement), claim) in to_claim.into_iter().zip(claims) {
                 match claim {
@@ -129,12 +135,19 @@ impl Confirmed {
         if !to_publish.is_empty() {
             let parcels: Vec<Parcel<'_>> = to_publish
                 .iter()
-                .map(|(place, _)| Parcel { due: &dues[*place], fire: scribe.fire(&dues[*place], now) })
+                .map(|(place, _)| Parcel {
+                    due: &dues[*place],
+                    fire: scribe.fire(&dues[*place], now),
+                })
                 .collect();
-            let results = self.publisher.publish(&parcels).await.map_err(|error| match error {
-                PublishError::Unavailable(why) => StoreError::Unavailable(why),
-                PublishError::Ambiguous(why) => StoreError::Ambiguous(why),
-            })?;
+            let results = self
+                .publisher
+                .publish(&parcels)
+                .await
+                .map_err(|error| match error {
+                    PublishError::Unavailable(why) => StoreError::Unavailable(why),
+                    PublishError::Ambiguous(why) => StoreError::Ambiguous(why),
+                })?;
             for ((place, settlement), result) in to_publish.into_iter().zip(results) {
                 match result {
                     Ok(()) => {
@@ -147,15 +160,20 @@ impl Confirmed {
         }
 
         if !to_record.is_empty() {
-            let settlements: Vec<Settlement> =
-                to_record.iter().map(|(_, settlement)| settlement.clone()).collect();
+            let settlements: Vec<Settlement> = to_record
+                .iter()
+                .map(|(_, settlement)| settlement.clone())
+                .collect();
             let recorded = self.ledger.commit(term, &settlements).await?;
             for ((place, _), outcome) in to_record.into_iter().zip(recorded) {
                 self.unrecorded.remove(&key(&dues[place]));
                 outcomes[place] = Some(outcome);
             }
         }
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Held)).collect())
+        Ok(outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or(Outcome::Held))
+            .collect())
     }
 
     /// Forgets what a term that is over left unrecorded: the next leader decides from the ledger.

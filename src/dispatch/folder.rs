@@ -24,7 +24,9 @@ impl Folder {
     /// Publishes to `folders`; missing ones are created at the first publish.
     #[must_use]
     pub fn new(folders: &Folders) -> Self {
-        Self { out: folders.data_out.clone() }
+        Self {
+            out: folders.data_out.clone(),
+        }
     }
 }
 
@@ -45,11 +47,16 @@ impl Publisher for Folder {
         let out = self.out.clone();
         let written = spawn_blocking(move || {
             std::fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
-            Ok(files.iter().map(|(queue, envelope)| write(&out, queue, envelope)).collect())
+            Ok(files
+                .iter()
+                .map(|(queue, envelope)| write(&out, queue, envelope))
+                .collect())
         });
         match written.await {
             Ok(written) => written.map_err(PublishError::Unavailable),
-            Err(error) => Err(PublishError::Ambiguous(format!("the write was interrupted: {error}"))),
+            Err(error) => Err(PublishError::Ambiguous(format!(
+                "the write was interrupted: {error}"
+            ))),
         }
     }
 }

@@ -63,7 +63,9 @@ impl Publisher for MemoryPublisher {
             if matches!(&script, Script::Reject(entry) if *entry == due.entry.name) {
                 results.push(Err(Rejection("poisoned".into())));
             } else {
-                state.published.push((due.entry.name.clone(), due.fire_time));
+                state
+                    .published
+                    .push((due.entry.name.clone(), due.fire_time));
                 results.push(Ok(()));
             }
         }

@@ -17,7 +17,9 @@ impl Scribe {
     /// The scribe of the scheduler called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self {
+            name: name.to_owned(),
+        }
     }
 
     /// What is filled into the message of `due` when it is published at `now`.
@@ -65,8 +67,5 @@ impl Scribe {
 
 /// `expires = "auto"`: the first fire time later than both the fired one and the moment of publishing.
 fn next_fire_time(due: &Due, now: Timestamp) -> Option<FireTime> {
-    if !due.entry.template.needs_next_fire_time() {
-        return None;
-    }
     due.entry.next_fire(due.anchor, due.fire_time.max(now))
 }

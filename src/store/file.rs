@@ -44,7 +44,10 @@ impl FileStore {
     /// The store in `path`; its folder is created when it is missing.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, open: Arc::default() }
+        Self {
+            path,
+            open: Arc::default(),
+        }
     }
 
     /// Both halves of the store.
@@ -63,14 +66,28 @@ impl FileStore {
             return Ok(Campaign::Won(held.term));
         }
         let Some(lock) = self.lock()? else {
-            return Ok(Campaign::Held { holder: String::new(), term: Term(0), ends_in: None });
+            return Ok(Campaign::Held {
+                holder: String::new(),
+                term: Term(0),
+                ends_in: None,
+            });
         };
-        let (database, mut tables) = self.read().map_err(|error| unavailable(&self.path, &error))?;
-        let stored = tables.get(Table::Meta, "term").and_then(|term| term.parse().ok()).unwrap_or(0);
+        let (database, mut tables) = self
+            .read()
+            .map_err(|error| unavailable(&self.path, &error))?;
+        let stored = tables
+            .get(Table::Meta, "term")
+            .and_then(|term| term.parse().ok())
+            .unwrap_or(0);
         let term = Term(seen.0.max(stored) + 1);
         tables.set(Table::Meta, "term", term.to_string());
-        let mut held =
-            Open { term, tables, database: Some(database), failing: false, _lock: lock };
+        let mut held = Open {
+            term,
+            tables,
+            database: Some(database),
+            failing: false,
+            _lock: lock,
+        };
         held.write_down(&self.path);
         *open = Some(held);
         Ok(Campaign::Won(term))
@@ -78,7 +95,11 @@ impl FileStore {
 
     /// The lock, unless another process has it.
     fn lock(&self) -> Result<Option<File>, StoreError> {
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             std::fs::create_dir_all(folder).map_err(|error| unavailable(folder, &error))?;
         }
         let path = with_suffix(&self.path, ".lock");
@@ -121,7 +142,10 @@ impl FileStore {
 
     fn with<T>(&self, term: Term, work: impl FnOnce(&mut Tables) -> T) -> Result<T, StoreError> {
         let mut open = self.open();
-        let held = open.as_mut().filter(|held| held.term == term).ok_or(StoreError::Deposed)?;
+        let held = open
+            .as_mut()
+            .filter(|held| held.term == term)
+            .ok_or(StoreError::Deposed)?;
         let result = work(&mut held.tables);
         held.write_down(&self.path);
         Ok(result)
@@ -193,7 +217,9 @@ fn read_database(path: &Path) -> Result<(Database, Tables), DatabaseError> {
     match read(&mut tables) {
         Ok(()) => Ok((database, tables)),
         Err(redb::Error::Io(error)) => Err(DatabaseError::Storage(StorageError::Io(error))),
-        Err(error) => Err(DatabaseError::Storage(StorageError::Corrupted(error.to_string()))),
+        Err(error) => Err(DatabaseError::Storage(StorageError::Corrupted(
+            error.to_string(),
+        ))),
     }
 }
 
@@ -204,7 +230,10 @@ fn is_damaged(error: &DatabaseError) -> bool {
         | DatabaseError::Storage(StorageError::Corrupted(_)) => true,
         // A file of another format.
         DatabaseError::Storage(StorageError::Io(error)) => {
-            matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            )
         }
         _ => false,
     }
@@ -224,9 +253,11 @@ fn unavailable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(StoreError::Ambiguous(format!("the write was interrupted: {error}"))))
+    spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(StoreError::Ambiguous(format!(
+            "the write was interrupted: {error}"
+        )))
+    })
 }
 
 /// The lock of a [`FileStore`]; it ends with the process that holds it.
@@ -241,7 +272,11 @@ impl Lease for FileLease {
 
     async fn renew(&mut self, term: Term, _ttl: Duration) -> Result<Renewal, StoreError> {
         let held = self.0.open().as_ref().is_some_and(|held| held.term == term);
-        Ok(if held { Renewal::Held(None) } else { Renewal::Lost })
+        Ok(if held {
+            Renewal::Held(None)
+        } else {
+            Renewal::Lost
+        })
     }
 
     async fn resign(&mut self, _term: Term) -> Result<(), StoreError> {
@@ -280,11 +315,18 @@ impl Ledger for FileLedger {
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
         let open = self.0.open();
-        let held = open.as_ref().filter(|held| held.term == term).ok_or(StoreError::Deposed)?;
+        let held = open
+            .as_ref()
+            .filter(|held| held.term == term)
+            .ok_or(StoreError::Deposed)?;
         Ok(held.tables.claim(items))
     }
 
-    async fn commit(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Outcome>, StoreError> {
+    async fn commit(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
         let (store, items) = (self.0.clone(), items.to_vec());
         blocking(move || store.with(term, |tables| tables.commit(&items))).await
     }

@@ -87,7 +87,10 @@ pub trait Ledger {
     ) -> impl Future<Output = Result<Vec<Outcome>, StoreError>> + Send;
 
     /// Deletes state of the wrong shape and returns what was deleted.
-    fn repair(&mut self, term: Term) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    fn repair(
+        &mut self,
+        term: Term,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 }
 
 /// The ledger of whichever store is configured.
@@ -131,7 +134,11 @@ impl Ledger for AnyLedger {
         }
     }
 
-    async fn commit(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Outcome>, StoreError> {
+    async fn commit(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
         match self {
             Self::Redis(ledger) => ledger.commit(term, items).await,
             Self::File(ledger) => ledger.commit(term, items).await,

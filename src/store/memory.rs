@@ -34,8 +34,14 @@ impl MemoryStore {
     #[must_use]
     pub fn open(&self, instance: &str) -> (MemoryLease, MemoryLedger) {
         (
-            MemoryLease { store: self.clone(), instance: instance.to_owned() },
-            MemoryLedger { store: self.clone(), instance: instance.to_owned() },
+            MemoryLease {
+                store: self.clone(),
+                instance: instance.to_owned(),
+            },
+            MemoryLedger {
+                store: self.clone(),
+                instance: instance.to_owned(),
+            },
         )
     }
 
@@ -145,18 +151,36 @@ impl Ledger for MemoryLedger {
         birth: Option<&str>,
         writes: &[Write],
     ) -> Result<Vec<usize>, StoreError> {
-        Ok(self.store.as_leader(&self.instance, term)?.tables.enrol(birth, writes))
+        Ok(self
+            .store
+            .as_leader(&self.instance, term)?
+            .tables
+            .enrol(birth, writes))
     }
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
-        Ok(self.store.as_leader(&self.instance, term)?.tables.claim(items))
+        Ok(self
+            .store
+            .as_leader(&self.instance, term)?
+            .tables
+            .claim(items))
     }
 
-    async fn commit(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Outcome>, StoreError> {
-        Ok(self.store.as_leader(&self.instance, term)?.tables.commit(items))
+    async fn commit(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        Ok(self
+            .store
+            .as_leader(&self.instance, term)?
+            .tables
+            .commit(items))
     }
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {
-        self.store.as_leader(&self.instance, term).map(|_| Vec::new())
+        self.store
+            .as_leader(&self.instance, term)
+            .map(|_| Vec::new())
     }
 }

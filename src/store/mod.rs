@@ -8,19 +8,16 @@
 //! May depend on `plan`, `timetable`, `config` and what is below them.
 
 pub mod file;
-pub mod ledger;
 pub mod lease;
+pub mod ledger;
 pub mod memory;
 pub mod redis;
 pub mod tables;
 
-#[cfg(test)]
-mod conformance;
-
 use std::fmt;
 
-pub use ledger::{AnyLedger, Claim, Ledger, Loaded, Settlement, Write};
 pub use lease::{AnyLease, Campaign, Lease, Renewal};
+pub use ledger::{AnyLedger, Claim, Ledger, Loaded, Settlement, Write};
 
 /// Number of a leader's time in office; it grows with each election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

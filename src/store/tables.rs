@@ -30,8 +30,14 @@ pub enum Table {
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Last, Self::From, Self::Count, Self::Entries, Self::Paused];
+    pub const ALL: [Self; 6] = [
+        Self::Meta,
+        Self::Last,
+        Self::From,
+        Self::Count,
+        Self::Entries,
+        Self::Paused,
+    ];
 
     /// The table's name.
     #[must_use]
@@ -63,13 +69,20 @@ impl Tables {
 
     /// Sets a value.
     pub fn set(&mut self, table: Table, key: &str, value: String) {
-        self.maps.entry(table).or_default().insert(key.to_owned(), value);
+        self.maps
+            .entry(table)
+            .or_default()
+            .insert(key.to_owned(), value);
         self.changed.insert((table, key.to_owned()));
     }
 
     /// Removes a value.
     pub fn remove(&mut self, table: Table, key: &str) {
-        if self.maps.get_mut(&table).is_some_and(|map| map.remove(key).is_some()) {
+        if self
+            .maps
+            .get_mut(&table)
+            .is_some_and(|map| map.remove(key).is_some())
+        {
             self.changed.insert((table, key.to_owned()));
         }
     }
@@ -81,7 +94,9 @@ impl Tables {
 
     /// What changed since [`Tables::written`], with the present values.
     pub fn changes(&self) -> impl Iterator<Item = (Table, &str, Option<&str>)> {
-        self.changed.iter().map(|(table, key)| (*table, key.as_str(), self.get(*table, key)))
+        self.changed
+            .iter()
+            .map(|(table, key)| (*table, key.as_str(), self.get(*table, key)))
     }
 
     /// All changes are written down.
@@ -94,7 +109,9 @@ impl Tables {
     }
 
     fn count(&self, entry: &str) -> u64 {
-        self.get(Table::Count, entry).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.get(Table::Count, entry)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     /// What is recorded of `names`.
@@ -110,7 +127,10 @@ impl Tables {
                     last: self.micros(Table::Last, name),
                     from: self.micros(Table::From, name),
                     count: self.count(name),
-                    text: self.get(Table::Entries, name).unwrap_or_default().to_owned(),
+                    text: self
+                        .get(Table::Entries, name)
+                        .unwrap_or_default()
+                        .to_owned(),
                 })
                 .collect(),
             others: entries
@@ -155,15 +175,22 @@ impl Tables {
 
     /// How `item` is settled already, if it is.
     fn settled(&self, item: &Settlement, chunk: &[Settlement]) -> Option<Outcome> {
-        if self.get(Table::Paused, "*").or(self.get(Table::Paused, &item.entry)).is_some() {
+        if self
+            .get(Table::Paused, "*")
+            .or(self.get(Table::Paused, &item.entry))
+            .is_some()
+        {
             return Some(Outcome::Paused);
         }
         if item.action == Action::Skip {
             return None;
         }
-        let stored = self.micros(Table::Last, &item.entry).filter(|last| *last >= item.fire_time)?;
-        let sent_again =
-            chunk.iter().any(|other| other.entry == item.entry && other.fire_time == stored);
+        let stored = self
+            .micros(Table::Last, &item.entry)
+            .filter(|last| *last >= item.fire_time)?;
+        let sent_again = chunk
+            .iter()
+            .any(|other| other.entry == item.entry && other.fire_time == stored);
         Some(if sent_again {
             Outcome::AlreadyDone(self.count(&item.entry))
         } else {
@@ -176,7 +203,10 @@ impl Tables {
     pub fn claim(&self, items: &[Settlement]) -> Vec<Claim> {
         items
             .iter()
-            .map(|item| self.settled(item, items).map_or(Claim::Publish, Claim::Settled))
+            .map(|item| {
+                self.settled(item, items)
+                    .map_or(Claim::Publish, Claim::Settled)
+            })
             .collect()
     }
 
@@ -187,8 +217,15 @@ impl Tables {
             .map(|item| {
                 let settled = self.settled(item, items);
                 if settled == Some(Outcome::Paused) || item.action == Action::Skip {
-                    if self.micros(Table::From, &item.entry).is_none_or(|from| from < item.fire_time) {
-                        self.set(Table::From, &item.entry, item.fire_time.as_micros().to_string());
+                    if self
+                        .micros(Table::From, &item.entry)
+                        .is_none_or(|from| from < item.fire_time)
+                    {
+                        self.set(
+                            Table::From,
+                            &item.entry,
+                            item.fire_time.as_micros().to_string(),
+                        );
                     }
                     return settled.unwrap_or(Outcome::Skipped);
                 }
@@ -196,7 +233,11 @@ impl Tables {
                     return settled;
                 }
                 let count = self.count(&item.entry) + 1;
-                self.set(Table::Last, &item.entry, item.fire_time.as_micros().to_string());
+                self.set(
+                    Table::Last,
+                    &item.entry,
+                    item.fire_time.as_micros().to_string(),
+                );
                 self.set(Table::Count, &item.entry, count.to_string());
                 if !item.record.is_empty() {
                     self.set(Table::Entries, &item.entry, item.record.clone());

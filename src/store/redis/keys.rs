@@ -10,7 +10,9 @@ impl Keys {
     /// Keys of the scheduler `name` under `prefix` (`state_key_prefix`).
     #[must_use]
     pub fn new(prefix: &str, name: &str) -> Self {
-        Self { root: format!("{prefix}{{{name}}}:") }
+        Self {
+            root: format!("{prefix}{{{name}}}:"),
+        }
     }
 
     fn key(&self, suffix: &str) -> String {

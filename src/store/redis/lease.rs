@@ -30,7 +30,9 @@ pub struct RedisLease {
 
 impl std::fmt::Debug for RedisLease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisLease").field("instance", &self.instance).finish_non_exhaustive()
+        f.debug_struct("RedisLease")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +40,13 @@ impl RedisLease {
     /// The lease of the scheduler with `keys`, as the instance called `instance` (without `/`).
     #[must_use]
     pub fn new(dialer: Dialer, keys: Keys, instance: String, deadline: Duration) -> Self {
-        Self { link: Link::new(dialer.clone(), deadline), dialer, keys, instance, wakes: None }
+        Self {
+            link: Link::new(dialer.clone(), deadline),
+            dialer,
+            keys,
+            instance,
+            wakes: None,
+        }
     }
 
     fn holder(&self, term: Term) -> String {
@@ -70,23 +78,37 @@ impl Lease for RedisLease {
         let mut call = CAMPAIGN.prepare_invoke();
         call.key(self.keys.leader()).key(self.keys.term());
         call.arg(&self.instance).arg(millis(ttl)).arg(seen.0);
-        let (won, term, left, holder, repaired): (i64, u64, u64, String, String) =
-            self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        let (won, term, left, holder, repaired): (i64, u64, u64, String, String) = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         for key in repaired.split_whitespace() {
-            tracing::warn!(event = "state_repaired", key, "a state key was not in its usual form and was replaced");
+            tracing::warn!(
+                event = "state_repaired",
+                key,
+                "a state key was not in its usual form and was replaced"
+            );
         }
         if won == 1 {
             return Ok(Campaign::Won(Term(term)));
         }
-        Ok(Campaign::Held { holder, term: Term(term), ends_in: Some(Duration::from_millis(left)) })
+        Ok(Campaign::Held {
+            holder,
+            term: Term(term),
+            ends_in: Some(Duration::from_millis(left)),
+        })
     }
 
     async fn renew(&mut self, term: Term, ttl: Duration) -> Result<Renewal, StoreError> {
         self.link.set_deadline(ttl / 3);
         let mut call = RENEW.prepare_invoke();
-        call.key(self.keys.leader()).arg(self.holder(term)).arg(millis(ttl));
-        let (held, seconds, micros): (i64, i64, i64) =
-            self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        call.key(self.keys.leader())
+            .arg(self.holder(term))
+            .arg(millis(ttl));
+        let (held, seconds, micros): (i64, i64, i64) = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         if held == 0 {
             return Ok(Renewal::Lost);
         }
@@ -96,8 +118,13 @@ impl Lease for RedisLease {
 
     async fn resign(&mut self, term: Term) -> Result<(), StoreError> {
         let mut call = RESIGN.prepare_invoke();
-        call.key(self.keys.leader()).key(self.keys.wake()).arg(self.holder(term));
-        let _: i64 = self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        call.key(self.keys.leader())
+            .key(self.keys.wake())
+            .arg(self.holder(term));
+        let _: i64 = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         Ok(())
     }
 

@@ -70,7 +70,12 @@ impl RedisLedger {
     #[must_use]
     pub fn new(dialer: Dialer, keys: Keys, instance: String, deadline: Duration) -> Self {
         let database = dialer.database();
-        Self { link: Link::new(dialer, deadline), keys, instance, database }
+        Self {
+            link: Link::new(dialer, deadline),
+            keys,
+            instance,
+            database,
+        }
     }
 
     /// The connection, for what else belongs on it.
@@ -96,8 +101,12 @@ impl RedisLedger {
         items: &[Item<'_>],
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut call = COMMIT.prepare_invoke();
-        call.key(self.keys.leader()).key(self.keys.last()).key(self.keys.from());
-        call.key(self.keys.count()).key(self.keys.entries()).key(self.keys.paused());
+        call.key(self.keys.leader())
+            .key(self.keys.last())
+            .key(self.keys.from());
+        call.key(self.keys.count())
+            .key(self.keys.entries())
+            .key(self.keys.paused());
         let mut places: HashMap<&str, usize> = HashMap::new();
         for effect in items.iter().flat_map(|item| item.effects) {
             let next = places.len() + 7;
@@ -107,9 +116,18 @@ impl RedisLedger {
             });
         }
         call.arg(self.holder(term)).arg(self.database).arg(queues);
-        for Item { settlement, effects } in items {
-            call.arg(&*settlement.entry).arg(settlement.fire_time.as_micros());
-            call.arg(if settlement.action == Action::Fire { "F" } else { "S" });
+        for Item {
+            settlement,
+            effects,
+        } in items
+        {
+            call.arg(&*settlement.entry)
+                .arg(settlement.fire_time.as_micros());
+            call.arg(if settlement.action == Action::Fire {
+                "F"
+            } else {
+                "S"
+            });
             call.arg(&settlement.record).arg(effects.len());
             for effect in *effects {
                 call.arg(match effect.verb {
@@ -117,10 +135,14 @@ impl RedisLedger {
                     Verb::Publish => "P",
                     Verb::Expire => "E",
                 });
-                call.arg(places.get(&*effect.key).copied().unwrap_or(0)).arg(&*effect.argument);
+                call.arg(places.get(&*effect.key).copied().unwrap_or(0))
+                    .arg(&*effect.argument);
             }
         }
-        let reply: Value = self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        let reply: Value = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         outcomes(reply, items.len())
     }
 }
@@ -166,7 +188,10 @@ fn field(value: Option<Timestamp>) -> String {
 
 impl Ledger for RedisLedger {
     async fn load(&mut self, names: &[EntryName]) -> Result<Loaded, StoreError> {
-        let mut loaded = Loaded { recorded: Vec::with_capacity(names.len()), ..Loaded::default() };
+        let mut loaded = Loaded {
+            recorded: Vec::with_capacity(names.len()),
+            ..Loaded::default()
+        };
         let birth = self.keys.birth();
         loaded.birth = self
             .link
@@ -174,14 +199,21 @@ impl Ledger for RedisLedger {
             .await?;
         for names in names.chunks(LOAD) {
             let mut pipe = redis::pipe();
-            for key in [self.keys.last(), self.keys.from(), self.keys.count(), self.keys.entries()] {
+            for key in [
+                self.keys.last(),
+                self.keys.from(),
+                self.keys.count(),
+                self.keys.entries(),
+            ] {
                 let command = pipe.cmd("HMGET").arg(key);
                 for name in names {
                     command.arg(&**name);
                 }
             }
-            let [last, from, count, entries]: [Vec<Option<Vec<u8>>>; 4] =
-                self.link.run(async |connection| pipe.query_async(connection).await).await?;
+            let [last, from, count, entries]: [Vec<Option<Vec<u8>>>; 4] = self
+                .link
+                .run(async |connection| pipe.query_async(connection).await)
+                .await?;
             let read = |values: &[Option<Vec<u8>>], place: usize| {
                 let bytes = values.get(place).cloned().flatten().unwrap_or_default();
                 String::from_utf8(bytes).unwrap_or_default()
@@ -211,21 +243,39 @@ impl Ledger for RedisLedger {
         for number in 0..count {
             let batch = batches.get(number).copied().unwrap_or_default();
             let mut call = ENROL.prepare_invoke();
-            call.key(self.keys.leader()).key(self.keys.last()).key(self.keys.from());
-            call.key(self.keys.count()).key(self.keys.entries()).key(self.keys.birth());
+            call.key(self.keys.leader())
+                .key(self.keys.last())
+                .key(self.keys.from());
+            call.key(self.keys.count())
+                .key(self.keys.entries())
+                .key(self.keys.birth());
             // The mark is written last: without it the rest is done again.
-            call.arg(self.holder(term)).arg(birth.filter(|_| number + 1 == count).unwrap_or(""));
+            call.arg(self.holder(term))
+                .arg(birth.filter(|_| number + 1 == count).unwrap_or(""));
             for write in batch {
                 call.arg(&*write.entry).arg(&write.expected);
                 call.arg(write.record.as_deref().unwrap_or("-"));
                 call.arg(field(write.from)).arg(field(write.last));
-                call.arg(write.count.map_or_else(String::new, |count| count.to_string()));
+                call.arg(
+                    write
+                        .count
+                        .map_or_else(String::new, |count| count.to_string()),
+                );
             }
-            let reply: Value = self.link.run(async |connection| call.invoke_async(connection).await).await?;
-            let Value::Array(pairs) = reply else { return Err(StoreError::Deposed) };
-            conflicts.extend(pairs.chunks_exact(2).filter_map(|pair| match pair[0] {
-                Value::Int(place) => usize::try_from(place - 1).ok().map(|at| number * ENROLLED + at),
-                _ => None,
+            let reply: Value = self
+                .link
+                .run(async |connection| call.invoke_async(connection).await)
+                .await?;
+            let Value::Array(pairs) = reply else {
+                return Err(StoreError::Deposed);
+            };
+            conflicts.extend(pairs.chunks_exact(2).filter_map(|pair| {
+                match pair[0] {
+                    Value::Int(place) => usize::try_from(place - 1)
+                        .ok()
+                        .map(|at| number * ENROLLED + at),
+                    _ => None,
+                }
             }));
         }
         Ok(conflicts)
@@ -233,12 +283,17 @@ impl Ledger for RedisLedger {
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
         let mut call = CLAIM.prepare_invoke();
-        call.key(self.keys.leader()).key(self.keys.last()).key(self.keys.count());
+        call.key(self.keys.leader())
+            .key(self.keys.last())
+            .key(self.keys.count());
         call.key(self.keys.paused()).arg(self.holder(term));
         for item in items {
             call.arg(&*item.entry).arg(item.fire_time.as_micros());
         }
-        let reply: Value = self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        let reply: Value = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         let looked = outcomes(reply, items.len())?;
         Ok(looked
             .into_iter()
@@ -249,8 +304,18 @@ impl Ledger for RedisLedger {
             .collect())
     }
 
-    async fn commit(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Outcome>, StoreError> {
-        let items: Vec<_> = items.iter().map(|settlement| Item { settlement, effects: &[] }).collect();
+    async fn commit(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let items: Vec<_> = items
+            .iter()
+            .map(|settlement| Item {
+                settlement,
+                effects: &[],
+            })
+            .collect();
         self.fire(term, self.database, &items).await
     }
 
@@ -267,7 +332,10 @@ impl Ledger for RedisLedger {
             call.key(key).arg("hash");
         }
         call.key(self.keys.birth()).arg("string");
-        let reply: Value = self.link.run(async |connection| call.invoke_async(connection).await).await?;
+        let reply: Value = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
         match reply {
             Value::Array(keys) => Ok(keys.iter().map(text).collect()),
             _ => Err(StoreError::Deposed),
@@ -277,7 +345,10 @@ impl Ledger for RedisLedger {
 
 impl RedisLedger {
     /// Records of entries that are not among `names`: they left the schedule.
-    async fn others(&mut self, names: &[EntryName]) -> Result<Vec<(EntryName, String)>, StoreError> {
+    async fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> Result<Vec<(EntryName, String)>, StoreError> {
         let known: std::collections::HashSet<&str> = names.iter().map(|name| &**name).collect();
         let mut others = Vec::new();
         let mut cursor = 0_u64;
@@ -286,7 +357,13 @@ impl RedisLedger {
             let (next, fields): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self
                 .link
                 .run(async |connection| {
-                    redis::cmd("HSCAN").arg(key).arg(cursor).arg("COUNT").arg(LOAD).query_async(connection).await
+                    redis::cmd("HSCAN")
+                        .arg(key)
+                        .arg(cursor)
+                        .arg("COUNT")
+                        .arg(LOAD)
+                        .query_async(connection)
+                        .await
                 })
                 .await?;
             for (name, record) in fields {

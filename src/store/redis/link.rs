@@ -58,7 +58,12 @@ impl Link {
     /// A link that gives every operation, and every dial, at most `deadline`.
     #[must_use]
     pub fn new(dialer: Dialer, deadline: Duration) -> Self {
-        Self { dialer, deadline, connection: None, dials: 0 }
+        Self {
+            dialer,
+            deadline,
+            connection: None,
+            dials: 0,
+        }
     }
 
     /// Changes the deadline of later operations.
@@ -85,7 +90,10 @@ impl Link {
         let connection = match timeout(self.deadline, self.dialer.dial(self.deadline)).await {
             Ok(dialled) => dialled.map_err(LinkError::Unavailable)?,
             Err(_) => {
-                return Err(LinkError::Unavailable(format!("no connection within {:?}", self.deadline)));
+                return Err(LinkError::Unavailable(format!(
+                    "no connection within {:?}",
+                    self.deadline
+                )));
             }
         };
         self.dials += 1;
@@ -110,7 +118,10 @@ impl Link {
             }
             Err(_) => {
                 self.connection = None;
-                Err(LinkError::Ambiguous(format!("no reply within {:?}", self.deadline)))
+                Err(LinkError::Ambiguous(format!(
+                    "no reply within {:?}",
+                    self.deadline
+                )))
             }
         }
     }
@@ -150,7 +161,10 @@ fn classify_code(error: RedisError) -> (LinkError, bool) {
         {
             (LinkError::Unavailable(text), false)
         }
-        _ if ["OOM ", "NOREPLICAS", "MISCONF"].iter().any(|word| text.contains(word)) => {
+        _ if ["OOM ", "NOREPLICAS", "MISCONF"]
+            .iter()
+            .any(|word| text.contains(word)) =>
+        {
             (LinkError::Unavailable(text), true)
         }
         _ => (LinkError::Refused(error), true),

@@ -10,7 +10,8 @@ use redis::io::AsyncDNSResolver;
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisFuture, RedisResult, TlsCertificates, Value,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisFuture, RedisResult, TlsCertificates,
+    Value,
 };
 
 use crate::config::{RedisEndpoint, RedisServer, Secret, Tls};
@@ -25,7 +26,9 @@ impl Dialer {
     /// A dialer for `servers`.
     #[must_use]
     pub fn new(servers: &[RedisServer]) -> Self {
-        Self { servers: servers.into() }
+        Self {
+            servers: servers.into(),
+        }
     }
 
     /// The database number of the first server.
@@ -105,16 +108,26 @@ async fn dial_one(server: &RedisServer, deadline: Duration) -> RedisResult<Multi
 
 /// The endpoint to connect to; asks the Sentinels where the master is.
 async fn resolve(server: &RedisServer, deadline: Duration) -> RedisResult<RedisEndpoint> {
-    let RedisEndpoint::Sentinel { sentinels, master, username, password } = &server.endpoint else {
+    let RedisEndpoint::Sentinel {
+        sentinels,
+        master,
+        username,
+        password,
+    } = &server.endpoint
+    else {
         return Ok(server.endpoint.clone());
     };
     let mut last = problem("no Sentinel is configured");
     for (host, port) in sentinels {
-        let endpoint = RedisEndpoint::Tcp { host: host.clone(), port: *port };
+        let endpoint = RedisEndpoint::Tcp {
+            host: host.clone(),
+            port: *port,
+        };
         let credentials = credentials(username.as_deref(), password.as_ref());
         let asked = async {
             let client = client(&endpoint, server.tls.as_ref(), credentials)?;
-            let mut sentinel = connect(&client, &endpoint, server.tls.as_ref(), deadline / 2).await?;
+            let mut sentinel =
+                connect(&client, &endpoint, server.tls.as_ref(), deadline / 2).await?;
             let address: Option<(String, u16)> = redis::cmd("SENTINEL")
                 .arg("GET-MASTER-ADDR-BY-NAME")
                 .arg(master)
@@ -147,7 +160,9 @@ fn client(
         (RedisEndpoint::Sentinel { .. }, _) => return Err(problem("a Sentinel was not resolved")),
     };
     // Without keepalive and a user timeout a dead peer is noticed only by the deadlines.
-    let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(Duration::from_secs(10));
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_user_timeout(Duration::from_secs(10));
     let info: ConnectionInfo = address.into_connection_info()?;
     let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
     match tls.filter(|_| matches!(endpoint, RedisEndpoint::Tcp { .. })) {
@@ -161,13 +176,17 @@ fn certificates(tls: &Tls) -> RedisResult<TlsCertificates> {
         std::fs::read(path).map_err(|error| problem(&format!("{}: {error}", path.display())))
     };
     let client_tls = match (&tls.cert_file, &tls.key_file) {
-        (Some(cert), Some(key)) => {
-            Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? })
-        }
+        (Some(cert), Some(key)) => Some(ClientTlsConfig {
+            client_cert: read(cert)?,
+            client_key: read(key)?,
+        }),
         _ => None,
     };
     let root_cert = tls.ca_file.as_deref().map(read).transpose()?;
-    Ok(TlsCertificates { client_tls, root_cert })
+    Ok(TlsCertificates {
+        client_tls,
+        root_cert,
+    })
 }
 
 async fn connect(
@@ -180,10 +199,19 @@ async fn connect(
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(deadline))
         .set_response_timeout(None);
-    if let (RedisEndpoint::Tcp { host, .. }, Some(Tls { server_name: Some(_), .. })) = (endpoint, tls) {
+    if let (
+        RedisEndpoint::Tcp { host, .. },
+        Some(Tls {
+            server_name: Some(_),
+            ..
+        }),
+    ) = (endpoint, tls)
+    {
         config = config.set_dns_resolver(ActualHost(host.clone()));
     }
-    client.get_multiplexed_async_connection_with_config(&config).await
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 /// Resolves the host of the URL although the certificate's name is what the client was given.
@@ -196,7 +224,9 @@ impl AsyncDNSResolver for ActualHost {
         port: u16,
     ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((self.0.as_str(), port)).await?.collect();
+            let found: Vec<_> = tokio::net::lookup_host((self.0.as_str(), port))
+                .await?
+                .collect();
             Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send + 'a>)
         })
     }

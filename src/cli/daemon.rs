@@ -1,0 +1,105 @@
+//! `beat run`: logging, identity, runtime, and then the daemon.
+
+use std::io::{self, IsTerminal};
+
+use rustls::crypto::ring;
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use super::{Cli, Io, LogFormat, code, refuse};
+use crate::config::{Env, Purpose, Report, Sources, load};
+use crate::daemon::{self, Options};
+use crate::message::Identity;
+
+/// Runs the daemon until it is told to end; returns the exit code.
+pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
+    let identity = this_process();
+    let paths = cli.schedule_paths(io.env);
+    if paths.is_empty() {
+        let why = Report::of("which schedule? Give --schedule PATH, or set BEAT_SCHEDULE");
+        return refuse(&why, io).unwrap_or(code::INVALID);
+    }
+    let loaded = Sources::read(&paths).and_then(|sources| {
+        let loaded = load(&sources, io.env, &identity, io.clock.wall(), Purpose::Run)?;
+        Ok((loaded, sources.digest()))
+    });
+    let (loaded, digest) = match loaded {
+        Ok(loaded) => loaded,
+        Err(report) => return refuse(&report, io).unwrap_or(code::INVALID),
+    };
+    if let Err(why) = start_logging(cli.log_format, io.env) {
+        let _ = writeln!(io.err, "error: BEAT_LOG: {why}");
+        return code::INVALID;
+    }
+    for warning in &loaded.report.warnings {
+        tracing::warn!(event = "warning", message = warning.one_line());
+    }
+    // Both clients find this one; a second provider in the tree could otherwise make it a panic.
+    let _ = ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(event = "stopped", %error, "no runtime");
+            return code::FAILED;
+        }
+    };
+    let options = Options {
+        paths,
+        env: io.env.clone(),
+        identity,
+        digest,
+        loaded,
+    };
+    let ended = runtime.block_on(daemon::run(options));
+    // Whatever still waits for a disk or a name server is left behind.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => code::OK,
+        Err(error) => {
+            tracing::error!(event = "stopped", %error);
+            code::FAILED
+        }
+    }
+}
+
+fn this_process() -> Identity {
+    Identity {
+        pid: std::process::id(),
+        hostname: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        reply_to: Uuid::new_v4(),
+        utcoffset_hours: 0.0,
+    }
+}
+
+/// Text for people on a terminal, one JSON object a line otherwise; both on stderr.
+fn start_logging(format: Option<LogFormat>, env: &Env) -> Result<(), String> {
+    let json = format.map_or(!io::stderr().is_terminal(), |format| {
+        format == LogFormat::Json
+    });
+    let wanted = env.get("BEAT_LOG").unwrap_or("warn,beat=info");
+    let filter = EnvFilter::try_new(wanted).map_err(|error| error.to_string())?;
+    let colour = !json && io::stderr().is_terminal() && env.get("NO_COLOR").is_none();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(colour);
+    let started = if json {
+        subscriber
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
+    } else {
+        subscriber.try_init()
+    };
+    started.map_err(|error| error.to_string())
+}

@@ -1,0 +1,345 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catch_up::{CatchUp, catch_up};
+use super::enrol::{News, enrol};
+use super::{Action, Outcome, Plan, Progress, Reason, Record, Recorded, Rejection};
+use crate::clock::Timestamp;
+use crate::testing::{at, entry};
+use crate::timetable::Timing;
+
+const NOON: &str = "2026-11-20T12:00:00Z";
+
+/// Standing at noon with nothing fired.
+fn since_noon() -> Progress {
+    Progress {
+        anchor: at(NOON),
+        from: at(NOON),
+        last: None,
+        count: 0,
+    }
+}
+
+fn seconds_after_noon(times: &[Timestamp]) -> Vec<i64> {
+    times
+        .iter()
+        .map(|time| time.micros_since(at(NOON)) / 1_000_000)
+        .collect()
+}
+
+fn reasons(found: &CatchUp) -> Vec<(Reason, u64)> {
+    found
+        .skipped
+        .iter()
+        .map(|skipped| (skipped.reason, skipped.count))
+        .collect()
+}
+
+/// Looks at noon + `now` s; the leader is able since noon + `able` s.
+fn look(keys: &str, now: u64, able: u64) -> CatchUp {
+    let after = |seconds| at(NOON).plus(Duration::from_secs(seconds));
+    catch_up(
+        &entry(keys),
+        &since_noon(),
+        after(now),
+        after(able),
+        usize::MAX,
+    )
+}
+
+#[test]
+fn misfire_policies_decide_what_a_long_outage_leaves() {
+    let cases: &[(&str, &[i64], &[(Reason, u64)])] = &[
+        ("schedule = 10", &[60], &[(Reason::Misfire, 5)]),
+        (
+            "schedule = 10\nmisfire = 'latest'",
+            &[60],
+            &[(Reason::Misfire, 5)],
+        ),
+        (
+            "schedule = 10\nmisfire = 'all'",
+            &[10, 20, 30, 40, 50, 60],
+            &[],
+        ),
+        (
+            "schedule = 10\nmisfire = 'skip'",
+            &[],
+            &[(Reason::Misfire, 6)],
+        ),
+        (
+            "schedule = 10\nenabled = false",
+            &[],
+            &[(Reason::Disabled, 6)],
+        ),
+        (
+            "schedule = 10\nmisfire = 'all'\nstarting_deadline = 25",
+            &[40, 50, 60],
+            &[(Reason::Deadline, 3)],
+        ),
+        (
+            "schedule = 10\nstarting_deadline = 25",
+            &[60],
+            &[(Reason::Deadline, 3), (Reason::Misfire, 2)],
+        ),
+        (
+            "schedule = 10\nmax_runs = 1",
+            &[60],
+            &[(Reason::Misfire, 5)],
+        ),
+        (
+            "schedule = 10\nmisfire = 'all'\nmax_runs = 2",
+            &[10, 20],
+            &[],
+        ),
+    ];
+    for (keys, fires, skipped) in cases {
+        let found = look(keys, 65, 65);
+        assert_eq!(seconds_after_noon(&found.fires), *fires, "{keys}");
+        assert_eq!(reasons(&found), *skipped, "{keys}");
+    }
+}
+
+#[test]
+fn what_became_due_while_this_leader_was_able_is_fired_though_misfires_are_skipped() {
+    let found = look("schedule = 10\nmisfire = 'skip'", 65, 55);
+    assert_eq!(seconds_after_noon(&found.fires), [60]);
+    assert_eq!(reasons(&found), [(Reason::Misfire, 5)]);
+}
+
+#[test]
+fn a_backlog_keeps_the_newest_thousand() {
+    let found = look("schedule = 1\nmisfire = 'all'", 1_500, 1_500);
+    assert_eq!(
+        seconds_after_noon(&found.fires),
+        (501..=1_500).collect::<Vec<_>>()
+    );
+    assert_eq!(reasons(&found), [(Reason::Backlog, 500)]);
+}
+
+#[test]
+fn a_year_of_seconds_is_counted_in_bounded_time() {
+    let year = 365 * 86_400;
+    let found = look("schedule = 1", year, year);
+    assert_eq!(
+        seconds_after_noon(&found.fires),
+        [i64::try_from(year).unwrap()]
+    );
+    assert_eq!(
+        reasons(&found),
+        [(Reason::Misfire, year - 1)],
+        "an even grid is counted exactly"
+    );
+    assert!(found.skipped[0].estimated);
+}
+
+#[test]
+fn excluded_times_are_skipped_and_said() {
+    let keys = "schedule = { crontab = '0 * * * *' }\nmisfire = 'all'\nexclude = ['* 14 * * *']";
+    let found = look(keys, 4 * 3_600, 0);
+    assert_eq!(seconds_after_noon(&found.fires), [3_600, 10_800, 14_400]);
+    assert_eq!(reasons(&found), [(Reason::Excluded, 1)]);
+}
+
+/// A plan of one entry that stands at noon, and its items that are due `after` seconds later.
+fn plan(keys: &str) -> Plan {
+    let mut plan = Plan::new(at(NOON));
+    plan.set(entry(keys), since_noon());
+    plan
+}
+
+fn after_noon(seconds: u64) -> Timestamp {
+    at(NOON).plus(Duration::from_secs(seconds))
+}
+
+fn settle_all(plan: &mut Plan, now: Timestamp, outcome: &Outcome) -> Vec<i64> {
+    let dues = plan.due(now, 128);
+    for due in &dues {
+        plan.settle(due, outcome, now);
+    }
+    for due in &dues {
+        plan.rearm(due.slot);
+    }
+    seconds_after_noon(&dues.iter().map(|due| due.fire_time).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_grid_does_not_drift_when_sending_is_late() {
+    let mut plan = plan("schedule = 10");
+    assert_eq!(plan.next_wake(), Some(after_noon(10)));
+    assert_eq!(
+        settle_all(&mut plan, after_noon(13), &Outcome::Fired(1)),
+        [10]
+    );
+    assert_eq!(plan.next_wake(), Some(after_noon(20)));
+}
+
+#[test]
+fn an_entry_in_flight_is_not_handed_out_again() {
+    let mut plan = plan("schedule = 10");
+    assert_eq!(plan.due(after_noon(10), 128).len(), 1);
+    assert!(plan.due(after_noon(25), 128).is_empty());
+}
+
+#[test]
+fn a_rejected_fire_time_is_retried_until_the_next_one_is_due() {
+    let mut plan = plan("schedule = 10");
+    let rejected = Outcome::Rejected(Rejection("no".into()));
+    assert_eq!(settle_all(&mut plan, after_noon(10), &rejected), [10]);
+    let again = plan.next_wake().unwrap();
+    assert!(again > after_noon(10) && again < after_noon(12), "{again}");
+    assert_eq!(settle_all(&mut plan, after_noon(19), &rejected), [10]);
+    // Due at 20: the pause must not delay it, and 10 is a misfire now.
+    assert!(plan.next_wake().unwrap() <= after_noon(20));
+    let dues = plan.due(after_noon(20), 128);
+    assert_eq!(seconds_after_noon(&[dues[0].fire_time]), [20]);
+    assert_eq!(
+        (dues[0].skipped[0].reason, dues[0].skipped[0].count),
+        (Reason::Misfire, 1)
+    );
+}
+
+#[test]
+fn a_failing_fire_time_never_spins() {
+    let mut plan = plan("schedule = 0.01");
+    let now = after_noon(10);
+    settle_all(&mut plan, now, &Outcome::Rejected(Rejection("no".into())));
+    assert!(plan.next_wake().unwrap() >= now.plus(Duration::from_millis(50)));
+}
+
+#[test]
+fn outcomes_move_the_entry_as_far_as_they_say() {
+    let cases = [
+        (Outcome::Fired(7), 20),
+        (Outcome::AlreadyDone(7), 20),
+        (Outcome::Skipped, 20),
+        (Outcome::Paused, 20),
+        (Outcome::Superseded(after_noon(35)), 40),
+        (Outcome::Held, 10),
+    ];
+    for (outcome, next) in cases {
+        let mut plan = plan("schedule = 10");
+        settle_all(&mut plan, after_noon(10), &outcome);
+        let standing = plan.standing("e").unwrap();
+        assert_eq!(standing.next, Some(after_noon(next)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn an_entry_with_a_backlog_does_not_hold_up_the_others() {
+    let toml = "[beat_schedule.old]\ntask = 't'\nschedule = 1\nmisfire = 'all'\n\
+                [beat_schedule.new]\ntask = 't'\nschedule = 300\n";
+    let loaded = crate::testing::load(toml, at(NOON));
+    let mut plan = Plan::new(after_noon(300));
+    for entry in loaded.timetable.entries.values() {
+        plan.set(Arc::clone(entry), since_noon());
+    }
+    let dues = plan.due(after_noon(300), 128);
+    assert_eq!(&*dues[0].entry.name, "new", "what is on time goes first");
+    assert_eq!(dues.len(), 128);
+    assert_eq!(
+        seconds_after_noon(&[dues[1].fire_time, dues[127].fire_time]),
+        [1, 127]
+    );
+}
+
+#[test]
+fn what_is_only_skipped_is_recorded_as_skipped() {
+    let mut plan = plan("schedule = 10\nenabled = false");
+    let dues = plan.due(after_noon(25), 128);
+    assert_eq!(
+        (dues[0].action, dues[0].fire_time),
+        (Action::Skip, after_noon(20))
+    );
+    assert_eq!(dues[0].skipped[0].count, 2);
+}
+
+fn recorded(entry: &crate::timetable::Entry, change: impl FnOnce(&mut Record)) -> Recorded {
+    let mut record = Record {
+        anchor: at(NOON),
+        timing: entry.timing,
+        enabled: true,
+        task_id: None,
+        sent_at: None,
+        removed_at: None,
+    };
+    change(&mut record);
+    Recorded {
+        last: Some(after_noon(100)),
+        from: Some(at(NOON)),
+        count: 10,
+        text: record.to_json(),
+    }
+}
+
+#[test]
+fn only_changes_of_timing_move_what_counts() {
+    let entry = entry("schedule = 10");
+    let (changed, now) = (after_noon(500), after_noon(900));
+    let other = Timing {
+        grid: crate::timetable::Fingerprint(1),
+        ..entry.timing
+    };
+    let window = Timing {
+        window: crate::timetable::Fingerprint(1),
+        ..entry.timing
+    };
+    // (what differs in the record, news, anchor, base)
+    type Edit = Box<dyn FnOnce(&mut Record)>;
+    let cases: Vec<(Edit, News, u64, u64)> = vec![
+        (Box::new(|_| {}), News::Nothing, 0, 100),
+        (Box::new(move |r| r.timing = other), News::Changed, 500, 500),
+        (Box::new(move |r| r.timing = window), News::Changed, 0, 500),
+        (Box::new(|r| r.enabled = false), News::Switched, 0, 500),
+        (
+            Box::new(|r| r.removed_at = Some(at(NOON))),
+            News::Switched,
+            0,
+            500,
+        ),
+    ];
+    for (edit, news, anchor, base) in cases {
+        let enrolment = enrol(&entry, &recorded(&entry, edit), changed, now);
+        assert_eq!(enrolment.news, news);
+        assert_eq!(enrolment.progress.anchor, after_noon(anchor), "{news:?}");
+        assert_eq!(enrolment.progress.base(), after_noon(base), "{news:?}");
+        assert_eq!(enrolment.progress.count, 10, "{news:?}");
+        assert_eq!(enrolment.write.is_some(), news != News::Nothing);
+    }
+}
+
+#[test]
+fn a_new_entry_counts_from_its_recording_and_runs_then_if_asked_to() {
+    let now = after_noon(3);
+    let plain = enrol(&entry("schedule = 10"), &Recorded::default(), at(NOON), now);
+    assert_eq!((plain.progress.anchor, plain.progress.from), (now, now));
+
+    let keen = entry("schedule = 10\nrun_on_start = true");
+    let enrolment = enrol(&keen, &Recorded::default(), at(NOON), now);
+    let found = catch_up(&keen, &enrolment.progress, now, now, 9);
+    assert_eq!(
+        found.fires,
+        [now],
+        "the instant of the recording is a fire time"
+    );
+    // A restart finds the record and the fire time done.
+    let after = Progress {
+        last: Some(now),
+        ..enrolment.progress
+    };
+    assert!(
+        catch_up(&keen, &after, now.plus(Duration::from_secs(9)), now, 9)
+            .fires
+            .is_empty()
+    );
+}
+
+#[test]
+fn garbage_in_the_store_counts_as_absent() {
+    for text in ["", "{", "[]", "{\"anchor\":1}", "null", "\u{0}"] {
+        assert_eq!(Record::parse(text), None, "{text}");
+    }
+    for text in ["", "-1", "1e9", " 1", "12345678901234567", "１"] {
+        assert_eq!(super::record::parse_micros(text), None, "{text}");
+    }
+    assert_eq!(super::record::parse_micros("0"), Some(Timestamp::EPOCH));
+}

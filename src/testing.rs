@@ -16,7 +16,7 @@ pub fn at(text: &str) -> Timestamp {
 
 /// Compiles a schedule that counts as loaded at `now`.
 pub fn load(toml: &str, now: Timestamp) -> Loaded {
-    let sources = Sources::from_files(vec![config::Source::from_text("test.toml", toml)]);
+    let sources = Sources::from_text("test.toml", toml);
     let identity = Identity {
         pid: 1,
         hostname: "test".into(),

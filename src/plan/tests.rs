@@ -134,7 +134,7 @@ fn a_year_of_seconds_is_counted_in_bounded_time() {
 
 #[test]
 fn excluded_times_are_skipped_and_said() {
-    let keys = "schedule = { crontab = '0 * * * *' }\nmisfire = 'all'\nexclude = ['* 14 * * *']";
+    let keys = "schedule = { crontab = '0 * * * *' }\nmisfire = 'all'\nexclude = [{ crontab = '* 14 * * *' }]";
     let found = look(keys, 4 * 3_600, 0);
     assert_eq!(seconds_after_noon(&found.fires), [3_600, 10_800, 14_400]);
     assert_eq!(reasons(&found), [(Reason::Excluded, 1)]);

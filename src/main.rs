@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let (colour_out, colour_err) = (!plain && out.is_terminal(), !plain && err.is_terminal());
     let mut io = Io {
         out: &mut BufWriter::with_capacity(64 << 10, out.lock()),
-        err: &mut err.lock(),
+        // Not locked: the log is written by other threads.
+        err: &mut &err,
         colour_out,
         colour_err,
         env: &env,

@@ -1,5 +1,8 @@
 //! Every store keeps the same promises: one suite, run on memory, on a file and on a real Redis.
-#![allow(clippy::unwrap_used, reason = "a test helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -15,7 +18,8 @@ use beat::store::memory::MemoryStore;
 use beat::store::redis::server::Dialer;
 use beat::store::redis::{Keys, RedisLease, RedisLedger};
 use beat::store::{
-    AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Settlement, StoreError, Term, Write,
+    AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Settlement, StoreError, Term,
+    Write,
 };
 use uuid::Uuid;
 
@@ -27,9 +31,20 @@ type Instance = (AnyLease, AnyLedger);
 fn dialer(url: &str) -> Dialer {
     let toml = format!("broker_url = '{url}'\n[beat_schedule.e]\ntask = 't'\nschedule = 1\n");
     let sources = Sources::from_text("t.toml", toml);
-    let identity = Identity { pid: 1, hostname: "h".into(), reply_to: Uuid::nil(), utcoffset_hours: 0.0 };
-    let loaded =
-        beat::config::load(&sources, &Env::default(), &identity, Timestamp::EPOCH, Purpose::Run).unwrap();
+    let identity = Identity {
+        pid: 1,
+        hostname: "h".into(),
+        reply_to: Uuid::nil(),
+        utcoffset_hours: 0.0,
+    };
+    let loaded = beat::config::load(
+        &sources,
+        &Env::default(),
+        &identity,
+        Timestamp::EPOCH,
+        Purpose::Run,
+    )
+    .unwrap();
     match &loaded.settings.store {
         StoreLocation::Redis(servers) => Dialer::new(servers),
         StoreLocation::File(_) => panic!("not a Redis"),
@@ -40,7 +55,10 @@ fn on_redis(url: &str, name: &str) -> Instance {
     let keys = Keys::new("beat:", "conformance");
     let lease = RedisLease::new(dialer(url), keys.clone(), name.into(), TTL / 3);
     let ledger = RedisLedger::new(dialer(url), keys, name.into(), TTL / 3);
-    (AnyLease::Redis(Box::new(lease)), AnyLedger::Redis(Box::new(ledger)))
+    (
+        AnyLease::Redis(Box::new(lease)),
+        AnyLedger::Redis(Box::new(ledger)),
+    )
 }
 
 fn on_file(path: &Path) -> Instance {
@@ -69,11 +87,20 @@ fn time(seconds: i64) -> Timestamp {
 }
 
 fn fire(entry: &str, at: i64) -> Settlement {
-    Settlement { entry: entry.into(), fire_time: time(at), action: Action::Fire, record: format!("r{at}") }
+    Settlement {
+        entry: entry.into(),
+        fire_time: time(at),
+        action: Action::Fire,
+        record: format!("r{at}"),
+    }
 }
 
 fn skip(entry: &str, until: i64) -> Settlement {
-    Settlement { action: Action::Skip, record: String::new(), ..fire(entry, until) }
+    Settlement {
+        action: Action::Skip,
+        record: String::new(),
+        ..fire(entry, until)
+    }
 }
 
 async fn won(lease: &mut AnyLease) -> Term {
@@ -87,9 +114,19 @@ async fn won(lease: &mut AnyLease) -> Term {
 async fn one_leads_and_terms_grow() {
     on_all(async |(mut a, _), (mut b, _)| {
         let first = won(&mut a).await;
-        assert!(matches!(b.campaign(TTL, Term(0)).await.unwrap(), Campaign::Held { .. }));
-        assert_eq!(won(&mut a).await, first, "a lost reply: the held term is given back");
-        assert!(matches!(a.renew(first, TTL).await.unwrap(), Renewal::Held(_)));
+        assert!(matches!(
+            b.campaign(TTL, Term(0)).await.unwrap(),
+            Campaign::Held { .. }
+        ));
+        assert_eq!(
+            won(&mut a).await,
+            first,
+            "a lost reply: the held term is given back"
+        );
+        assert!(matches!(
+            a.renew(first, TTL).await.unwrap(),
+            Renewal::Held(_)
+        ));
         assert_eq!(b.renew(first, TTL).await.unwrap(), Renewal::Lost);
         a.resign(first).await.unwrap();
         let second = won(&mut b).await;
@@ -103,9 +140,15 @@ async fn one_leads_and_terms_grow() {
 #[tokio::test]
 async fn a_term_is_above_every_term_seen() {
     on_all(async |(mut a, _), _| {
-        assert_eq!(a.campaign(TTL, Term(41)).await.unwrap(), Campaign::Won(Term(42)));
+        assert_eq!(
+            a.campaign(TTL, Term(41)).await.unwrap(),
+            Campaign::Won(Term(42))
+        );
         a.resign(Term(42)).await.unwrap();
-        assert_eq!(a.campaign(TTL, Term(0)).await.unwrap(), Campaign::Won(Term(43)));
+        assert_eq!(
+            a.campaign(TTL, Term(0)).await.unwrap(),
+            Campaign::Won(Term(43))
+        );
     })
     .await;
 }
@@ -114,15 +157,30 @@ async fn a_term_is_above_every_term_seen() {
 async fn each_fire_time_is_committed_once() {
     on_all(async |(mut lease, mut ledger), _| {
         let term = won(&mut lease).await;
-        assert_eq!(ledger.claim(term, &[fire("e", 1)]).await.unwrap(), [Claim::Publish]);
-        assert_eq!(ledger.commit(term, &[fire("e", 1)]).await.unwrap(), [Outcome::Fired(1)]);
-        assert_eq!(ledger.commit(term, &[fire("e", 1)]).await.unwrap(), [Outcome::AlreadyDone(1)]);
+        assert_eq!(
+            ledger.claim(term, &[fire("e", 1)]).await.unwrap(),
+            [Claim::Publish]
+        );
+        assert_eq!(
+            ledger.commit(term, &[fire("e", 1)]).await.unwrap(),
+            [Outcome::Fired(1)]
+        );
+        assert_eq!(
+            ledger.commit(term, &[fire("e", 1)]).await.unwrap(),
+            [Outcome::AlreadyDone(1)]
+        );
         assert_eq!(
             ledger.claim(term, &[fire("e", 1)]).await.unwrap(),
             [Claim::Settled(Outcome::AlreadyDone(1))]
         );
-        assert_eq!(ledger.commit(term, &[fire("e", 0)]).await.unwrap(), [Outcome::Superseded(time(1))]);
-        let other = ledger.commit(term, &[fire("e", 2), fire("f", 1)]).await.unwrap();
+        assert_eq!(
+            ledger.commit(term, &[fire("e", 0)]).await.unwrap(),
+            [Outcome::Superseded(time(1))]
+        );
+        let other = ledger
+            .commit(term, &[fire("e", 2), fire("f", 1)])
+            .await
+            .unwrap();
         assert_eq!(other, [Outcome::Fired(2), Outcome::Fired(1)]);
     })
     .await;
@@ -134,7 +192,15 @@ async fn a_chunk_that_is_sent_again_is_done_already() {
         let term = won(&mut lease).await;
         let chunk = [fire("e", 1), fire("e", 2), fire("f", 1), skip("g", 3)];
         let first = ledger.commit(term, &chunk).await.unwrap();
-        assert_eq!(first, [Outcome::Fired(1), Outcome::Fired(2), Outcome::Fired(1), Outcome::Skipped]);
+        assert_eq!(
+            first,
+            [
+                Outcome::Fired(1),
+                Outcome::Fired(2),
+                Outcome::Fired(1),
+                Outcome::Skipped
+            ]
+        );
         let again = ledger.commit(term, &chunk).await.unwrap();
         let done = Outcome::AlreadyDone;
         assert_eq!(again, [done(2), done(2), done(1), Outcome::Skipped]);
@@ -149,11 +215,26 @@ async fn only_the_leader_writes() {
         ledger_a.commit(old, &[fire("e", 1)]).await.unwrap();
         a.resign(old).await.unwrap();
         let new = won(&mut b).await;
-        assert_eq!(ledger_a.commit(old, &[fire("e", 2)]).await, Err(StoreError::Deposed));
-        assert_eq!(ledger_a.claim(old, &[fire("e", 2)]).await, Err(StoreError::Deposed));
-        assert_eq!(ledger_a.enrol(old, None, &[write("e", "r1", "r9")]).await, Err(StoreError::Deposed));
-        assert_eq!(ledger_b.commit(old, &[fire("e", 2)]).await, Err(StoreError::Deposed));
-        assert_eq!(ledger_b.commit(new, &[fire("e", 2)]).await.unwrap(), [Outcome::Fired(2)]);
+        assert_eq!(
+            ledger_a.commit(old, &[fire("e", 2)]).await,
+            Err(StoreError::Deposed)
+        );
+        assert_eq!(
+            ledger_a.claim(old, &[fire("e", 2)]).await,
+            Err(StoreError::Deposed)
+        );
+        assert_eq!(
+            ledger_a.enrol(old, None, &[write("e", "r1", "r9")]).await,
+            Err(StoreError::Deposed)
+        );
+        assert_eq!(
+            ledger_b.commit(old, &[fire("e", 2)]).await,
+            Err(StoreError::Deposed)
+        );
+        assert_eq!(
+            ledger_b.commit(new, &[fire("e", 2)]).await.unwrap(),
+            [Outcome::Fired(2)]
+        );
     })
     .await;
 }
@@ -175,9 +256,21 @@ async fn records_are_compared_and_set() {
         let term = won(&mut lease).await;
         let names = ["e".into(), "f".into()];
         assert_eq!(ledger.load(&names).await.unwrap().birth, None);
-        assert!(ledger.enrol(term, Some("b"), &[write("e", "", "one")]).await.unwrap().is_empty());
+        assert!(
+            ledger
+                .enrol(term, Some("b"), &[write("e", "", "one")])
+                .await
+                .unwrap()
+                .is_empty()
+        );
         // The same again is no conflict (the reply was lost), another one is.
-        assert!(ledger.enrol(term, None, &[write("e", "", "one")]).await.unwrap().is_empty());
+        assert!(
+            ledger
+                .enrol(term, None, &[write("e", "", "one")])
+                .await
+                .unwrap()
+                .is_empty()
+        );
         let both = [write("f", "", "new"), write("e", "", "two")];
         assert_eq!(ledger.enrol(term, None, &both).await.unwrap(), [1]);
 
@@ -189,8 +282,18 @@ async fn records_are_compared_and_set() {
 
         let others = ledger.load(&names[..1]).await.unwrap().others;
         assert_eq!(others, [("f".into(), "new".to_owned())]);
-        let forget = Write { record: None, from: None, ..write("f", "new", "") };
-        assert!(ledger.enrol(term, None, &[forget]).await.unwrap().is_empty());
+        let forget = Write {
+            record: None,
+            from: None,
+            ..write("f", "new", "")
+        };
+        assert!(
+            ledger
+                .enrol(term, None, &[forget])
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert!(ledger.load(&names[..1]).await.unwrap().others.is_empty());
     })
     .await;
@@ -201,9 +304,15 @@ async fn a_skip_moves_only_forward() {
     on_all(async |(mut lease, mut ledger), _| {
         let term = won(&mut lease).await;
         for until in [7, 3] {
-            assert_eq!(ledger.commit(term, &[skip("e", until)]).await.unwrap(), [Outcome::Skipped]);
+            assert_eq!(
+                ledger.commit(term, &[skip("e", until)]).await.unwrap(),
+                [Outcome::Skipped]
+            );
         }
-        assert_eq!(ledger.load(&["e".into()]).await.unwrap().recorded[0].from, Some(time(7)));
+        assert_eq!(
+            ledger.load(&["e".into()]).await.unwrap().recorded[0].from,
+            Some(time(7))
+        );
     })
     .await;
 }
@@ -219,13 +328,19 @@ async fn a_file_remembers_across_processes_and_is_set_aside_when_damaged() {
 
     let (mut lease, mut ledger) = on_file(&path);
     assert!(won(&mut lease).await > term);
-    assert_eq!(ledger.load(&["e".into()]).await.unwrap().recorded[0].last, Some(time(1)));
+    assert_eq!(
+        ledger.load(&["e".into()]).await.unwrap().recorded[0].last,
+        Some(time(1))
+    );
     drop((lease, ledger));
 
     std::fs::write(&path, "garbage".repeat(10_000)).unwrap();
     let (mut lease, mut ledger) = on_file(&path);
     let term = won(&mut lease).await;
-    assert_eq!(ledger.commit(term, &[fire("e", 2)]).await.unwrap(), [Outcome::Fired(1)]);
+    assert_eq!(
+        ledger.commit(term, &[fire("e", 2)]).await.unwrap(),
+        [Outcome::Fired(1)]
+    );
     assert!(folder.path().join("state.damaged").exists());
 }
 
@@ -239,16 +354,29 @@ async fn garbage_and_wrong_types_in_redis_heal() {
     redis.run(&format!("RPUSH {} x", key("term")));
     let term = won(&mut lease).await;
 
-    redis.run(&format!("HSET {} e -12 f 99999999999999999999", key("last")));
+    redis.run(&format!(
+        "HSET {} e -12 f 99999999999999999999",
+        key("last")
+    ));
     redis.run(&format!("HSET {} e many", key("count")));
-    let outcomes = ledger.commit(term, &[fire("e", 1), fire("f", 1)]).await.unwrap();
+    let outcomes = ledger
+        .commit(term, &[fire("e", 1), fire("f", 1)])
+        .await
+        .unwrap();
     assert_eq!(outcomes, [Outcome::Fired(1), Outcome::Fired(1)]);
 
     for name in ["last", "from", "count", "entries", "paused"] {
         redis.run(&format!("DEL {}", key(name)));
         redis.run(&format!("SET {} text", key(name)));
-        assert_eq!(ledger.commit(term, &[fire("e", 9)]).await, Err(StoreError::Corrupt), "{name}");
+        assert_eq!(
+            ledger.commit(term, &[fire("e", 9)]).await,
+            Err(StoreError::Corrupt),
+            "{name}"
+        );
         assert_eq!(ledger.repair(term).await.unwrap(), [key(name)]);
     }
-    assert_eq!(ledger.commit(term, &[fire("e", 9)]).await.unwrap(), [Outcome::Fired(1)]);
+    assert_eq!(
+        ledger.commit(term, &[fire("e", 9)]).await.unwrap(),
+        [Outcome::Fired(1)]
+    );
 }

@@ -59,6 +59,8 @@ pub struct Elector<C> {
     pub stop: CancellationToken,
     /// The clocks.
     pub clock: C,
+    /// Whether the store does not answer at present; said once each time it changes.
+    pub store_is_down: bool,
 }
 
 impl<C: Clock> Elector<C> {
@@ -67,7 +69,6 @@ impl<C: Clock> Elector<C> {
         let mut seen = Term(0);
         let mut known: Option<String> = None;
         let mut pauses = Pauses::default();
-        let mut down = false;
         while !self.stop.is_cancelled() {
             let ttl = *self.ttl.borrow_and_update();
             let started = self.clock.boot();
@@ -77,8 +78,8 @@ impl<C: Clock> Elector<C> {
                 campaign = self.lease.campaign(ttl, seen) => campaign,
                 () = stop.cancelled() => break,
             };
-            if campaign.is_ok() && std::mem::take(&mut down) {
-                tracing::info!(event = "store_up", "the store answers again");
+            if campaign.is_ok() {
+                self.store_answers();
             }
             match campaign {
                 Ok(Campaign::Won(term)) => {
@@ -118,9 +119,7 @@ impl<C: Clock> Elector<C> {
                     }
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut down, true) {
-                        tracing::error!(event = "store_down", %error, "no election is possible; trying on");
-                    }
+                    self.store_fails(&error);
                     let pause = pauses.next();
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
@@ -135,7 +134,6 @@ impl<C: Clock> Elector<C> {
     async fn lead(&mut self, term: Term, started: Duration, mut ttl: Duration) {
         let mut trusted_until = trusted(started, ttl);
         let mut pauses = Pauses::default();
-        let mut failing = false;
         self.announce(term, trusted_until, None);
         let mut pause = ttl / 3;
         loop {
@@ -161,13 +159,7 @@ impl<C: Clock> Elector<C> {
             };
             match renewal {
                 Ok(Renewal::Held(store_now)) => {
-                    if std::mem::take(&mut failing) {
-                        tracing::info!(
-                            event = "store_up",
-                            term = term.0,
-                            "the lease is renewed again"
-                        );
-                    }
+                    self.store_answers();
                     pauses.reset();
                     pause = ttl / 3;
                     trusted_until = trusted(attempt, ttl);
@@ -177,12 +169,22 @@ impl<C: Clock> Elector<C> {
                     return self.step_down(term, "the lease is another's or gone");
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        tracing::warn!(event = "store_down", term = term.0, %error, "the lease could not be renewed; trying on");
-                    }
+                    self.store_fails(&error);
                     pause = pauses.next();
                 }
             }
+        }
+    }
+
+    fn store_fails(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.store_is_down, true) {
+            tracing::error!(event = "store_down", %error, "nobody can be elected or stay so; trying on");
+        }
+    }
+
+    fn store_answers(&mut self) {
+        if std::mem::take(&mut self.store_is_down) {
+            tracing::info!(event = "store_up", "the store answers again");
         }
     }
 

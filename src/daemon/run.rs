@@ -72,6 +72,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             deposed: deposals,
             stop: stop_leading.clone(),
             clock: SystemClock,
+            store_is_down: false,
         }
         .run(),
     );

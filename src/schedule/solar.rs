@@ -1,18 +1,21 @@
 //! Celery's solar events, by Meeus' low-precision sun (*Astronomical Algorithms*, ch. 25).
 //!
-//! Culminations (solar midnight and noon) are numbered, and an event is looked for between one and
-//! the next: the n-th does not depend on where the search began, and a season without one is
-//! passed over in half-day steps. As in ephem, which Celery uses, rising happens in the east,
-//! setting in the west, and only where the turning of the earth moves the sun faster than the
-//! season does; that leaves something out within half a degree of a pole only. Events agree with
-//! ephem's within seconds, within a minute or so where the sun crosses at a flat angle.
+//! The search is ephem's, which Celery uses: from a solar midnight, turn the earth to the hour angle
+//! at which the sun has the wanted altitude, look where the sun is then, and correct, seven times.
+//! Midnights are numbered, so an event does not depend on where the search began. Events agree with
+//! ephem's within seconds, within a minute or so where the sun crosses the horizon at a flat angle,
+//! and like ephem's they leave out a crossing that the season makes and not the turning of the
+//! earth (within half a degree of a pole).
 
 use super::invalid::{Invalid, shown};
 use crate::clock::{FireTime, Timestamp};
 
 const DAY: f64 = 86_400.0;
-/// Half days searched: 366 days, as Celery does before it gives up.
-const SEARCH: i64 = 2 * 366 + 2;
+/// Days searched, as by Celery before it gives up.
+const SEARCH: i64 = 366;
+/// Corrections, and how small one must be to be the last (in days), as in ephem.
+const TURNS: usize = 7;
+const NEAR: f64 = 0.1 / DAY;
 /// TT − UT. The sun moves 0.001° in the 20 s it may be off within this century.
 const DELTA_T_DAYS: f64 = 70.0 / DAY;
 
@@ -52,6 +55,9 @@ const EVENTS: [Row; 9] = [
 ];
 /// Refraction at the horizon, 34′; the upper limb counts there.
 const HORIZON: f64 = -34.0 / 60.0;
+/// The sun's at one astronomical unit, degrees.
+const RADIUS: f64 = 959.63 / 3600.0;
+const PARALLAX: f64 = 8.794 / 3600.0;
 
 impl SolarEvent {
     fn row(self) -> &'static Row {
@@ -116,73 +122,68 @@ impl Solar {
         )]
         let days = after.as_micros() as f64 / 1e6 / DAY;
         #[expect(clippy::cast_possible_truncation, reason = "some 3e6 at most")]
-        let first = ((days + self.lon / 360.0) * 2.0).floor() as i64 - 2;
-        (first..first + SEARCH)
-            .filter_map(|half| self.event_in(half))
+        let first = (days + self.lon / 360.0).floor() as i64 - 1;
+        let mut events = (first..=first + 1 + SEARCH)
+            .filter_map(|night| self.event_after(night))
             .map(at_second)
-            .find(|at| *at > after)
+            .skip_while(|at| *at <= after);
+        let next = events.next()?;
+        // Where the sun hardly crosses, a later night may lead to an earlier crossing.
+        Some(
+            events
+                .next()
+                .filter(|at| *at > after)
+                .map_or(next, |other| next.min(other)),
+        )
     }
 
-    /// The event between culmination `half` and the next; noon: at `half`.
-    fn event_in(&self, half: i64) -> Option<f64> {
-        let Some((altitude, rising)) = self.event.row().2 else {
-            return (half.rem_euclid(2) == 1).then(|| self.culmination(half));
-        };
-        if (half.rem_euclid(2) == 0) != rising {
-            return None;
-        }
-        let reached = |day: f64| (self.altitude(day, altitude == HORIZON) >= altitude) == rising;
-        let (first, second) = (self.culmination(half), self.culmination(half + 1));
-        let margin = self.seasonal(f64::midpoint(first, second));
-        let (mut before, mut after) = (first + margin, second - margin);
-        if reached(before) || !reached(after) {
-            return None;
-        }
-        // Half a day in 2^-28: under a millisecond.
-        for _ in 0..28 {
-            let middle = f64::midpoint(before, after);
-            if reached(middle) {
-                after = middle;
-            } else {
-                before = middle;
-            }
-        }
-        Some(after)
-    }
-
-    /// Days since the epoch at the culmination `half`: even ones are solar midnights, odd ones noons.
-    fn culmination(&self, half: i64) -> f64 {
+    /// The event after solar midnight number `night`, in days since the epoch.
+    fn event_after(&self, night: i64) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "some 3e6 at most")]
-        let mut day = half as f64 / 2.0 - self.lon / 360.0;
-        let target = if half.rem_euclid(2) == 1 { 0.0 } else { 180.0 };
+        let midnight = night as f64 - self.lon / 360.0;
+        let Some((altitude, rising)) = self.event.row().2 else {
+            return Some(self.meridian(midnight + 0.5, 0.0));
+        };
+        let (sin_lat, cos_lat) = self.lat.to_radians().sin_cos();
+        let mut day = self.meridian(midnight, 180.0);
+        let mut crosses = false;
+        for turn in 0..TURNS {
+            let sun = sun(day);
+            let limb = if altitude == HORIZON {
+                RADIUS / sun.distance
+            } else {
+                0.0
+            };
+            let height = (altitude - limb).to_radians();
+            let height = height + (PARALLAX / sun.distance).to_radians() * height.cos();
+            let (sin_dec, cos_dec) = sun.declination.to_radians().sin_cos();
+            let cosine = (height.sin() - sin_lat * sin_dec) / (cos_lat * cos_dec);
+            crosses = (-1.0..=1.0).contains(&cosine);
+            let target = cosine.clamp(-1.0, 1.0).acos().to_degrees();
+            let target = if rising { -target } else { target };
+            let off = target - sun.hour_angle - self.lon;
+            let off = if turn > 0 {
+                half_turn(off)
+            } else if off.rem_euclid(360.0) / 360.0 < NEAR {
+                // At the target already: on to the next time.
+                360.0
+            } else {
+                off.rem_euclid(360.0)
+            };
+            if (off / 360.0).abs() < NEAR {
+                break;
+            }
+            day += off / 360.0;
+        }
+        crosses.then_some(day)
+    }
+
+    /// The moment near `day` at which the sun has this local hour angle.
+    fn meridian(&self, mut day: f64, hour_angle: f64) -> f64 {
         for _ in 0..3 {
-            let off = (sun(day).hour_angle + self.lon - target + 180.0).rem_euclid(360.0) - 180.0;
-            day -= off / 360.985_647;
+            day -= half_turn(sun(day).hour_angle + self.lon - hour_angle) / 360.985_647;
         }
         day
-    }
-
-    /// How long around a culmination, in days, the season moves the sun faster than the earth's turning.
-    fn seasonal(&self, day: f64) -> f64 {
-        let drift = (sun(day + 0.5).declination - sun(day - 0.5).declination).to_radians();
-        let ratio = drift * self.lat.to_radians().tan() / std::f64::consts::TAU;
-        ratio.abs().min(1.0).asin() / std::f64::consts::TAU
-    }
-
-    /// Altitude of the sun's centre, or upper limb, in degrees.
-    fn altitude(&self, day: f64, upper_limb: bool) -> f64 {
-        let sun = sun(day);
-        let (lat, dec) = (self.lat.to_radians(), sun.declination.to_radians());
-        let hour_angle = (sun.hour_angle + self.lon).to_radians();
-        let sine = lat.sin() * dec.sin() + lat.cos() * dec.cos() * hour_angle.cos();
-        let centre = sine.clamp(-1.0, 1.0).asin();
-        let parallax = 8.794 / 3600.0 * centre.cos() / sun.distance;
-        let limb = if upper_limb {
-            959.63 / 3600.0 / sun.distance
-        } else {
-            0.0
-        };
-        centre.to_degrees() - parallax + limb
     }
 
     pub(super) fn describe(&self) -> String {
@@ -197,6 +198,11 @@ impl Solar {
     pub(super) fn canonical(&self) -> String {
         format!("solar {} {:?} {:?}", self.event.name(), self.lat, self.lon)
     }
+}
+
+/// An angle between -180 and 180 degrees.
+fn half_turn(degrees: f64) -> f64 {
+    (degrees + 180.0).rem_euclid(360.0) - 180.0
 }
 
 struct Sun {

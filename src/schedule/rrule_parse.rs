@@ -36,9 +36,13 @@ pub(super) fn parse(
     rule.clone()
         .validate(checked)
         .map_err(|error| crate_error(&error))?;
-    if rule.get_interval() == 0 {
-        return Err(refused("INTERVAL is 0").help("write 1 or more"));
-    }
+    // The crate's own limit is 65 535, which is little for seconds.
+    let interval = parts.interval.unwrap_or(1);
+    let interval = u32::try_from(interval)
+        .ok()
+        .filter(|n| unit(rule.get_freq()).is_some() || *n <= u16::MAX.into())
+        .ok_or_else(|| refused(format!("INTERVAL {interval} is too large")))?;
+    let rule = rule.interval(u16::try_from(interval).unwrap_or(1));
     let times = times(&rule, dtstart)?;
     if !rule.get_by_set_pos().is_empty() && (times.len() > 1 || unit(rule.get_freq()).is_some()) {
         return Err(refused("BYSETPOS is supported for one time a day only")
@@ -46,7 +50,7 @@ pub(super) fn parse(
     }
     let period = unit(rule.get_freq()).map(|unit| Period {
         unit,
-        interval: rule.get_interval().into(),
+        interval: interval.into(),
         first: start.div_euclid(unit),
     });
     if period.is_some_and(|period| !period.meets(times)) {
@@ -55,7 +59,6 @@ pub(super) fn parse(
         ));
     }
     let count = match parts.count {
-        Some(0) => return Err(refused("COUNT is 0").help("write 1 or more")),
         Some(count) if count > MAX_COUNT => {
             return Err(refused(format!("COUNT {count} is above {MAX_COUNT}"))
                 .help("write an UNTIL instead"));
@@ -85,6 +88,7 @@ struct Parts {
     text: String,
     rest: String,
     count: Option<u64>,
+    interval: Option<u64>,
     until: Option<String>,
 }
 
@@ -104,7 +108,7 @@ impl Parts {
             );
         }
         let (mut rest, mut seen) = (Vec::new(), Vec::new());
-        let (mut count, mut until) = (None, None);
+        let (mut count, mut interval, mut until) = (None, None, None);
         for part in upper.split(';') {
             let (key, value) = part
                 .split_once('=')
@@ -115,13 +119,8 @@ impl Parts {
             }
             seen.push(key);
             match key {
-                "COUNT" => {
-                    let digits = value.bytes().all(|b| b.is_ascii_digit());
-                    let number = value.parse().ok().filter(|_| digits);
-                    count = Some(number.ok_or_else(|| {
-                        refused(format!("COUNT `{}` is not a number", shown(value)))
-                    })?);
-                }
+                "COUNT" => count = Some(number(key, value)?),
+                "INTERVAL" => interval = Some(number(key, value)?),
                 "UNTIL" => until = Some(value.to_owned()),
                 _ => rest.push(part),
             }
@@ -133,9 +132,25 @@ impl Parts {
             text: upper.to_owned(),
             rest: rest.join(";"),
             count,
+            interval,
             until,
         })
     }
+}
+
+/// 1 or more.
+fn number(key: &str, value: &str) -> Result<u64, Invalid> {
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    value
+        .parse()
+        .ok()
+        .filter(|n| digits && *n > 0)
+        .ok_or_else(|| {
+            refused(format!(
+                "{key} `{}` is not a whole number above 0",
+                shown(value)
+            ))
+        })
 }
 
 fn crate_error(error: &rrule::RRuleError) -> Invalid {

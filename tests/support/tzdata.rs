@@ -40,3 +40,24 @@ pub fn zoneinfo() -> PathBuf {
         .find(|path| path.is_dir());
     found.unwrap_or_else(|| panic!("no tzdata under {}: run the test command", lib.display()))
 }
+
+/// All names of the pinned release: Europe/Berlin, not its aliases' directories.
+#[allow(dead_code, reason = "not every test binary walks over all zones")]
+pub fn zone_names() -> Vec<String> {
+    let table = std::fs::read_to_string(zoneinfo().join("tzdata.zi")).unwrap();
+    let mut names: Vec<String> = table
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            match words.next()? {
+                "Z" => words.next(),
+                "L" => words.nth(1),
+                _ => None,
+            }
+        })
+        .filter(|name| *name != "Factory")
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}

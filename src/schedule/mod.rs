@@ -52,6 +52,8 @@ use crate::clock::{FireTime, Timestamp};
 
 /// 2101-01-01T23:59:59Z: the last instant of 2100 in any zone. Nothing fires later.
 const LAST_FIRE: Timestamp = Timestamp::from_micros(4_134_067_199_000_000);
+/// 0001-01-01T00:00:00Z: what is earlier counts as this, so that arithmetic has room.
+const EARLIEST: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
 
 /// When an entry is due.
 #[derive(Debug, Clone)]
@@ -102,6 +104,10 @@ impl Schedule {
     /// events, recurrence rules and aligned intervals do not look at it.
     #[must_use]
     pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<FireTime> {
+        if after >= LAST_FIRE {
+            return None;
+        }
+        let (anchor, after) = (anchor.max(EARLIEST), after.max(EARLIEST));
         let next = match self {
             Self::Every(every) => every.next_after(anchor, after),
             Self::Crontab(crontab) => crontab.next_after(after),

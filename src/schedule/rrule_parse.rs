@@ -36,6 +36,10 @@ pub(super) fn parse(
     rule.clone()
         .validate(checked)
         .map_err(|error| crate_error(&error))?;
+    if rule.get_by_month_day().contains(&0) {
+        // The crate drops it in silence.
+        return Err(refused("BYMONTHDAY 0 is no day").help("days are 1 to 31 and -31 to -1"));
+    }
     // The crate's own limit is 65 535, which is little for seconds.
     let interval = parts.interval.unwrap_or(1);
     let interval = u32::try_from(interval)

@@ -180,5 +180,7 @@ fn near(name: &str) -> Vec<&'static str> {
         })
         .collect();
     ranked.sort_unstable();
-    ranked.into_iter().take(3).map(|(_, known)| known).collect()
+    let only_case = ranked.first().is_some_and(|(far, _)| *far == 0);
+    let names = ranked.into_iter().map(|(_, known)| known);
+    names.take(if only_case { 1 } else { 3 }).collect()
 }

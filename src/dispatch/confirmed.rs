@@ -1,78 +1,58 @@
 //! Publish and record one after the other, where no transaction spans both.
 //!
-//! At least once: look, publish, wait for the confirm, record. What was confirmed but could not be
-//! recorded is remembered, so that the repeat of a chunk records it without publishing it again;
-//! only a crash in between, or a leader that was paused there, leads to a second message, with the
-//! same task id. One fire of an entry is in flight at a time.
+//! `delivery` decides, entry by entry, what a crash in between leads to:
+//!
+//! | step | `at_least_once` | `at_most_once` |
+//! |---|---|---|
+//! | 1 | look whether it may be published | reserve: from now on it counts as published |
+//! | 2 | publish, wait for the confirm | publish, wait for the confirm |
+//! | 3 | record | mark the reservation done |
+//! | refused, or certainly never left | tried again | tried again; the reservation is given back |
+//! | no confirm | published again, same task id | `Unknown`, not published again |
+//! | crash between 2 and 3 | published again, same task id | the next leader says `unknown` |
+//!
+//! What was published is remembered until the caller was told what became of it, so that a chunk
+//! which is sent again, because the store or a part of the broker did not answer, records it without
+//! publishing it again. One fire of an entry is in flight at a time.
 
 use std::collections::{HashMap, HashSet};
 
-use super::Scribe;
-use super::folder::Folder;
-use super::memory::MemoryPublisher;
+use super::publisher::{AnyPublisher, Failure, Parcel, Publisher, Receipt, Scope};
+use super::scribe::Scribe;
 use crate::clock::{FireTime, Timestamp};
-use crate::message::Fire;
+use crate::plan::record::parse_micros;
 use crate::plan::{Action, Due, Outcome, Rejection};
-use crate::store::{AnyLedger, Claim, Ledger, Settlement, StoreError, Term};
-use crate::timetable::EntryName;
-
-/// One message to publish.
-#[derive(Debug, Clone, Copy)]
-pub struct Parcel<'a> {
-    /// What is due.
-    pub due: &'a Due,
-    /// What is filled into its template.
-    pub fire: Fire,
-}
-
-/// Why nothing, or an unknown part, of a batch was published.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// Nothing was published.
-    #[error("{0}")]
-    Unavailable(String),
-    /// Some may have been published.
-    #[error("{0}")]
-    Ambiguous(String),
-}
-
-/// Something that takes messages and says when it has them.
-pub trait Publisher {
-    /// Publishes `parcels` and waits until the broker has confirmed or refused each.
-    fn publish(
-        &mut self,
-        parcels: &[Parcel<'_>],
-    ) -> impl Future<Output = Result<Vec<Result<(), Rejection>>, PublishError>> + Send;
-}
-
-/// The publisher of whichever broker is configured.
-#[derive(Debug)]
-pub enum AnyPublisher {
-    /// Folders in Kombu's layout.
-    Folder(Folder),
-    /// A scripted double.
-    Memory(MemoryPublisher),
-}
-
-impl Publisher for AnyPublisher {
-    async fn publish(
-        &mut self,
-        parcels: &[Parcel<'_>],
-    ) -> Result<Vec<Result<(), Rejection>>, PublishError> {
-        match self {
-            Self::Folder(folder) => folder.publish(parcels).await,
-            Self::Memory(memory) => memory.publish(parcels).await,
-        }
-    }
-}
+use crate::store::{AnyLedger, Claim, Ledger, Reservation, Settlement, StoreError, Term};
+use crate::timetable::{Delivery, EntryName};
 
 /// A publisher and a ledger.
 #[derive(Debug)]
 pub struct Confirmed {
     publisher: AnyPublisher,
     ledger: AnyLedger,
-    /// Confirmed by the broker, not yet recorded.
-    unrecorded: HashMap<(EntryName, FireTime), Timestamp>,
+    /// What was published and not yet reported, by entry.
+    sent: HashMap<EntryName, Sent>,
+    unknown: Vec<(EntryName, FireTime)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    fire_time: FireTime,
+    at: Timestamp,
+    /// Without a confirm: `at_most_once`, where it is not published again.
+    unknown: bool,
+}
+
+/// One chunk on its way through the steps; items are named by their place in `dues`.
+struct Chunk<'a> {
+    dues: &'a [Due],
+    now: Timestamp,
+    outcomes: Vec<Option<Outcome>>,
+    fresh: Vec<usize>,
+    to_publish: Vec<usize>,
+    to_record: Vec<(usize, Settlement)>,
+    /// What the caller is told instead of the outcomes.
+    trouble: Option<StoreError>,
 }
 
 impl Confirmed {
@@ -82,13 +62,20 @@ impl Confirmed {
         Self {
             publisher,
             ledger,
-            unrecorded: HashMap::new(),
+            sent: HashMap::new(),
+            unknown: Vec::new(),
         }
     }
 
     /// The ledger.
     pub fn ledger(&mut self) -> &mut AnyLedger {
         &mut self.ledger
+    }
+
+    /// Fire times that another holder had reserved without saying what became of them, found since
+    /// this was last asked. They are in the log.
+    pub fn take_unknown(&mut self) -> Vec<(EntryName, FireTime)> {
+        std::mem::take(&mut self.unknown)
     }
 
     /// See [`super::Dispatcher::dispatch`].
@@ -99,89 +86,241 @@ impl Confirmed {
         dues: &[Due],
         now: Timestamp,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes: Vec<Option<Outcome>> = vec![None; dues.len()];
+        let mut chunk = self.sort(scribe, dues, now);
+        if !chunk.fresh.is_empty() {
+            match self.publisher.ready().await {
+                Ok(()) => self.ask(scribe, term, &mut chunk).await?,
+                Err(why) => chunk.trouble = Some(StoreError::Unavailable(why)),
+            }
+        }
+        if !chunk.to_publish.is_empty() {
+            self.publish(scribe, &mut chunk).await;
+        }
+        if !chunk.to_record.is_empty() {
+            self.record(term, &mut chunk).await?;
+        }
+        if let Some(trouble) = chunk.trouble {
+            return Err(trouble);
+        }
+        for due in dues {
+            self.sent.remove(&due.entry.name);
+        }
+        let outcomes = chunk.outcomes.into_iter();
+        Ok(outcomes.map(|one| one.unwrap_or(Outcome::Held)).collect())
+    }
+
+    fn sort<'a>(&self, scribe: &Scribe, dues: &'a [Due], now: Timestamp) -> Chunk<'a> {
+        let mut chunk = Chunk {
+            dues,
+            now,
+            outcomes: vec![None; dues.len()],
+            fresh: Vec::new(),
+            to_publish: Vec::new(),
+            to_record: Vec::new(),
+            trouble: None,
+        };
         let mut in_flight: HashSet<&str> = HashSet::new();
-        let mut to_claim = Vec::new();
-        let mut to_record = Vec::new();
         for (place, due) in dues.iter().enumerate() {
             if !in_flight.insert(&due.entry.name) {
-                outcomes[place] = Some(Outcome::Held);
+                chunk.outcomes[place] = Some(Outcome::Held);
             } else if due.action == Action::Skip {
-                to_record.push((place, scribe.settlement(due, now)));
-            } else if let Some(&sent_at) = self.unrecorded.get(&key(due)) {
-                to_record.push((place, scribe.settlement(due, sent_at)));
+                chunk.to_record.push((place, scribe.settlement(due, now)));
+            } else if let Some(sent) = self.sent_before(due) {
+                chunk
+                    .to_record
+                    .push((place, scribe.settlement(due, sent.at)));
             } else {
-                to_claim.push((place, scribe.settlement(due, now)));
+                chunk.fresh.push(place);
             }
         }
+        chunk
+    }
 
-        let mut to_publish = Vec::new();
-        if !to_claim.is_empty() {
-            let settlements: Vec<Settlement> = to_claim
-                .iter()
-                .map(|(_, settlement)| settlement.clone())
-                .collect();
-            let claims = self.ledger.claim(term, &settlements).await?;
-            for ((place, settlement), claim) in to_claim.into_iter().zip(claims) {
-                match claim {
-                    Claim::Publish => to_publish.push((place, settlement)),
-                    // Recorded as skipped by the commit, which sees the pause itself.
-                    Claim::Settled(Outcome::Paused) => to_record.push((place, settlement)),
-                    Claim::Settled(outcome) => outcomes[place] = Some(outcome),
-                }
-            }
-        }
+    /// `due`, if it was published and not yet reported.
+    fn sent_before(&self, due: &Due) -> Option<Sent> {
+        let sent = self.sent.get(&due.entry.name).copied();
+        sent.filter(|sent| sent.fire_time == due.fire_time)
+    }
 
-        if !to_publish.is_empty() {
-            let parcels: Vec<Parcel<'_>> = to_publish
-                .iter()
-                .map(|(place, _)| Parcel {
-                    due: &dues[*place],
-                    fire: scribe.fire(&dues[*place], now),
-                })
-                .collect();
-            let results = self
-                .publisher
-                .publish(&parcels)
-                .await
-                .map_err(|error| match error {
-                    PublishError::Unavailable(why) => StoreError::Unavailable(why),
-                    PublishError::Ambiguous(why) => StoreError::Ambiguous(why),
-                })?;
-            for ((place, settlement), result) in to_publish.into_iter().zip(results) {
-                match result {
-                    Ok(()) => {
-                        self.unrecorded.insert(key(&dues[place]), now);
-                        to_record.push((place, settlement));
-                    }
-                    Err(rejection) => outcomes[place] = Some(Outcome::Rejected(rejection)),
-                }
-            }
-        }
-
-        if !to_record.is_empty() {
-            let settlements: Vec<Settlement> = to_record
-                .iter()
-                .map(|(_, settlement)| settlement.clone())
-                .collect();
-            let recorded = self.ledger.commit(term, &settlements).await?;
-            for ((place, _), outcome) in to_record.into_iter().zip(recorded) {
-                self.unrecorded.remove(&key(&dues[place]));
-                outcomes[place] = Some(outcome);
-            }
-        }
-        Ok(outcomes
+    /// Asks the ledger which of the fresh items may be published.
+    async fn ask(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        chunk: &mut Chunk<'_>,
+    ) -> Result<(), StoreError> {
+        let (once, least): (Vec<usize>, Vec<usize>) = std::mem::take(&mut chunk.fresh)
             .into_iter()
-            .map(|outcome| outcome.unwrap_or(Outcome::Held))
-            .collect())
+            .partition(|&place| chunk.dues[place].entry.policy.delivery == Delivery::AtMostOnce);
+        let mut claims = Vec::with_capacity(once.len() + least.len());
+        if !least.is_empty() {
+            let items: Vec<Settlement> = least
+                .iter()
+                .map(|&place| scribe.settlement(&chunk.dues[place], chunk.now))
+                .collect();
+            claims.extend(
+                least
+                    .into_iter()
+                    .zip(self.ledger.claim(term, &items).await?),
+            );
+        }
+        if !once.is_empty() {
+            claims.extend(self.reserve(term, chunk.dues, once).await?);
+        }
+        for (place, claim) in claims {
+            match claim {
+                Claim::Publish => chunk.to_publish.push(place),
+                Claim::Settled(Outcome::Paused) => {
+                    // Skipped for good, even if the pause ends before that is recorded.
+                    let mut settlement = scribe.settlement(&chunk.dues[place], chunk.now);
+                    settlement.action = Action::Skip;
+                    chunk.to_record.push((place, settlement));
+                    chunk.outcomes[place] = Some(Outcome::Paused);
+                }
+                Claim::Settled(outcome) => chunk.outcomes[place] = Some(outcome),
+                // Reserved by yet another holder meanwhile: this term is over, or nearly.
+                Claim::Unmarked(_) => chunk.outcomes[place] = Some(Outcome::Held),
+            }
+        }
+        chunk.to_publish.sort_unstable();
+        Ok(())
     }
 
-    /// Forgets what a term that is over left unrecorded: the next leader decides from the ledger.
-    pub fn forget(&mut self) {
-        self.unrecorded.clear();
+    /// Reserves; another holder's unmarked reservation is said before it is overwritten.
+    async fn reserve(
+        &mut self,
+        term: Term,
+        dues: &[Due],
+        places: Vec<usize>,
+    ) -> Result<Vec<(usize, Claim)>, StoreError> {
+        let mut items: Vec<Reservation> = places
+            .iter()
+            .map(|&place| Reservation {
+                entry: dues[place].entry.name.clone(),
+                fire_time: dues[place].fire_time,
+                overwrite: String::new(),
+            })
+            .collect();
+        let mut claims = self.ledger.reserve(term, &items).await?;
+        if claims
+            .iter()
+            .any(|claim| matches!(claim, Claim::Unmarked(_)))
+        {
+            for (item, claim) in items.iter_mut().zip(&claims) {
+                if let Claim::Unmarked(text) = claim {
+                    self.say_unknown(&item.entry, text);
+                    item.overwrite.clone_from(text);
+                }
+            }
+            // The others get their own reservation back.
+            claims = self.ledger.reserve(term, &items).await?;
+        }
+        Ok(places.into_iter().zip(claims).collect())
+    }
+
+    fn say_unknown(&mut self, entry: &EntryName, reservation: &str) {
+        let (fire_time, holder) = reservation.split_once(' ').unwrap_or((reservation, ""));
+        let fire_time = parse_micros(fire_time).unwrap_or_default();
+        tracing::warn!(
+            event = "fired",
+            entry = &**entry,
+            %fire_time,
+            holder,
+            outcome = "unknown",
+            "reserved by an instance that did not say whether it published; not sent again"
+        );
+        self.unknown.push((entry.clone(), fire_time));
+    }
+
+    async fn publish(&mut self, scribe: &Scribe, chunk: &mut Chunk<'_>) {
+        let dues = chunk.dues;
+        let parcels: Vec<Parcel<'_>> = chunk
+            .to_publish
+            .iter()
+            .map(|&place| Parcel {
+                due: &dues[place],
+                fire: scribe.fire(&dues[place], chunk.now),
+            })
+            .collect();
+        let receipts = self.publisher.publish(&parcels).await;
+        for (place, receipt) in std::mem::take(&mut chunk.to_publish)
+            .into_iter()
+            .zip(receipts)
+        {
+            let due = &dues[place];
+            let failure = match receipt {
+                Receipt::Confirmed => None,
+                Receipt::Failed(failure) => Some(failure),
+            };
+            let at_most_once = due.entry.policy.delivery == Delivery::AtMostOnce;
+            let unknown = at_most_once && failure.as_ref().is_some_and(|f| f.may_have_arrived);
+            match failure {
+                Some(failure) if !unknown => chunk.fail(place, failure),
+                _ => {
+                    let sent = Sent {
+                        fire_time: due.fire_time,
+                        at: chunk.now,
+                        unknown,
+                    };
+                    self.sent.insert(due.entry.name.clone(), sent);
+                    chunk
+                        .to_record
+                        .push((place, scribe.settlement(due, chunk.now)));
+                }
+            }
+        }
+    }
+
+    async fn record(&mut self, term: Term, chunk: &mut Chunk<'_>) -> Result<(), StoreError> {
+        let items: Vec<Settlement> = chunk
+            .to_record
+            .iter()
+            .map(|(_, settlement)| settlement.clone())
+            .collect();
+        let recorded = match self.ledger.commit(term, &items).await {
+            Ok(recorded) => recorded,
+            Err(StoreError::Unavailable(why)) => {
+                // What is published must be recorded before anything else is decided.
+                let owed = chunk.dues.iter().any(|due| self.sent_before(due).is_some());
+                return Err(if owed {
+                    StoreError::Ambiguous(why)
+                } else {
+                    StoreError::Unavailable(why)
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        for ((place, _), outcome) in chunk.to_record.iter().zip(recorded) {
+            let sent = self.sent_before(&chunk.dues[*place]);
+            let outcome = match (sent, outcome) {
+                (Some(Sent { unknown: true, .. }), Outcome::Fired(n) | Outcome::AlreadyDone(n)) => {
+                    Outcome::Unknown(n)
+                }
+                // Recorded by an attempt whose outcome the caller did not hear of.
+                (Some(_), Outcome::AlreadyDone(count)) => Outcome::Fired(count),
+                (_, outcome) => outcome,
+            };
+            chunk.outcomes[*place].get_or_insert(outcome);
+        }
+        Ok(())
     }
 }
 
-fn key(due: &Due) -> (EntryName, FireTime) {
-    (due.entry.name.clone(), due.fire_time)
+impl Chunk<'_> {
+    /// An item that was not published, or is published again.
+    fn fail(&mut self, place: usize, failure: Failure) {
+        match (failure.scope, failure.may_have_arrived) {
+            (Scope::Message, _) => {
+                self.outcomes[place] = Some(Outcome::Rejected(Rejection(failure.why)));
+            }
+            (Scope::Broker, true) => self.trouble = Some(StoreError::Ambiguous(failure.why)),
+            (Scope::Broker, false) => {
+                self.trouble
+                    .get_or_insert(StoreError::Unavailable(failure.why));
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

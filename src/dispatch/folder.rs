@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::confirmed::{Parcel, PublishError, Publisher};
+use super::publisher::{Parcel, Publisher, Receipt};
 use crate::clock::monotonic_millis;
 use crate::config::Folders;
-use crate::plan::Rejection;
 
 /// The folders of one broker.
 #[derive(Debug, Clone)]
@@ -31,10 +30,12 @@ impl Folder {
 }
 
 impl Publisher for Folder {
-    async fn publish(
-        &mut self,
-        parcels: &[Parcel<'_>],
-    ) -> Result<Vec<Result<(), Rejection>>, PublishError> {
+    async fn ready(&mut self) -> Result<(), String> {
+        // A folder that cannot be made shows when it is written to.
+        Ok(())
+    }
+
+    async fn publish(&mut self, parcels: &[Parcel<'_>]) -> Vec<Receipt> {
         let files: Vec<(String, Vec<u8>)> = parcels
             .iter()
             .map(|parcel| {
@@ -53,15 +54,16 @@ impl Publisher for Folder {
                 .collect())
         });
         match written.await {
-            Ok(written) => written.map_err(PublishError::Unavailable),
-            Err(error) => Err(PublishError::Ambiguous(format!(
-                "the write was interrupted: {error}"
-            ))),
+            Ok(Ok(receipts)) => receipts,
+            Ok(Err::<_, String>(why)) => vec![Receipt::unsent(why); parcels.len()],
+            Err(error) => {
+                vec![Receipt::lost(format!("the write was interrupted: {error}")); parcels.len()]
+            }
         }
     }
 }
 
-fn write(folder: &Path, queue: &str, envelope: &[u8]) -> Result<(), Rejection> {
+fn write(folder: &Path, queue: &str, envelope: &[u8]) -> Receipt {
     let name = format!("{}_{}.{queue}.msg", monotonic_millis(), Uuid::new_v4());
     let partial = folder.join(format!(".{name}.part"));
     let result = (|| {
@@ -70,8 +72,11 @@ fn write(folder: &Path, queue: &str, envelope: &[u8]) -> Result<(), Rejection> {
         file.sync_all()?;
         std::fs::rename(&partial, folder.join(&name))
     })();
-    result.map_err(|error| {
-        let _ = std::fs::remove_file(&partial);
-        Rejection(format!("{}: {error}", folder.join(&name).display()))
-    })
+    match result {
+        Ok(()) => Receipt::Confirmed,
+        Err(error) => {
+            let _ = std::fs::remove_file(&partial);
+            Receipt::refused(format!("{}: {error}", folder.join(&name).display()))
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::confirmed::{Parcel, PublishError, Publisher};
+use super::publisher::{Parcel, Publisher, Receipt};
 use crate::clock::FireTime;
-use crate::plan::Rejection;
+use crate::plan::Due;
 use crate::timetable::EntryName;
 
 /// What becomes of one batch.
@@ -29,12 +29,27 @@ pub struct MemoryPublisher(Arc<Mutex<State>>);
 struct State {
     script: VecDeque<Script>,
     published: Vec<(EntryName, FireTime)>,
+    then: Option<Then>,
+}
+
+/// What happens between the next batch's publication and its receipts.
+struct Then(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Then {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Then")
+    }
 }
 
 impl MemoryPublisher {
     /// What the next batches meet, one each; later ones are published.
     pub fn script(&self, script: impl IntoIterator<Item = Script>) {
         self.state().script.extend(script);
+    }
+
+    /// Runs `event` when the next batch is published and not yet recorded.
+    pub fn then(&self, event: impl FnOnce() + Send + 'static) {
+        self.state().then = Some(Then(Box::new(event)));
     }
 
     /// What was published so far, in order.
@@ -49,29 +64,36 @@ impl MemoryPublisher {
 }
 
 impl Publisher for MemoryPublisher {
-    async fn publish(
-        &mut self,
-        parcels: &[Parcel<'_>],
-    ) -> Result<Vec<Result<(), Rejection>>, PublishError> {
+    async fn ready(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn publish(&mut self, parcels: &[Parcel<'_>]) -> Vec<Receipt> {
         let mut state = self.state();
         let script = state.script.pop_front().unwrap_or(Script::Publish);
-        if matches!(script, Script::Refuse) {
-            return Err(PublishError::Unavailable("refused".into()));
-        }
-        let mut results = Vec::with_capacity(parcels.len());
-        for Parcel { due, .. } in parcels {
-            if matches!(&script, Script::Reject(entry) if *entry == due.entry.name) {
-                results.push(Err(Rejection("poisoned".into())));
-            } else {
+        let receipt = |due: &Due| match &script {
+            Script::Refuse => Receipt::unsent("refused"),
+            Script::Reject(entry) if *entry == due.entry.name => Receipt::refused("poisoned"),
+            Script::LoseConfirm => Receipt::lost("confirm lost"),
+            Script::Publish | Script::Reject(_) => Receipt::Confirmed,
+        };
+        let receipts: Vec<Receipt> = parcels.iter().map(|parcel| receipt(parcel.due)).collect();
+        for (Parcel { due, .. }, receipt) in parcels.iter().zip(&receipts) {
+            let arrived = match receipt {
+                Receipt::Confirmed => true,
+                Receipt::Failed(failure) => failure.may_have_arrived,
+            };
+            if arrived {
                 state
                     .published
                     .push((due.entry.name.clone(), due.fire_time));
-                results.push(Ok(()));
             }
         }
-        match script {
-            Script::LoseConfirm => Err(PublishError::Ambiguous("confirm lost".into())),
-            _ => Ok(results),
+        let then = state.then.take();
+        drop(state);
+        if let Some(Then(event)) = then {
+            event();
         }
+        receipts
     }
 }

@@ -7,6 +7,7 @@
 //! - [`scribe`]: from a due item to the message and the record;
 //! - [`atomic`]: one script, exactly once;
 //! - [`confirmed`]: any publisher and any ledger, in the order that `delivery` asks for;
+//! - [`publisher`]: what a publisher is and says;
 //! - [`folder`]: publishes to folders in Kombu's layout;
 //! - [`memory`]: a scripted double for tests of the loop.
 //!
@@ -16,11 +17,13 @@ pub mod atomic;
 pub mod confirmed;
 pub mod folder;
 pub mod memory;
+pub mod publisher;
 pub mod scribe;
 
 pub use atomic::Atomic;
-pub use confirmed::{AnyPublisher, Confirmed, Parcel, PublishError, Publisher};
+pub use confirmed::Confirmed;
 pub use folder::Folder;
+pub use publisher::{AnyPublisher, Parcel, Publisher, Receipt};
 pub use scribe::Scribe;
 
 use crate::clock::Timestamp;

@@ -15,7 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::task::spawn_blocking;
 
 use super::tables::{Table, Tables};
-use super::{Campaign, Claim, Lease, Ledger, Loaded, Renewal, Settlement, StoreError, Term, Write};
+use super::{
+    Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
+    Write,
+};
 use crate::plan::Outcome;
 use crate::timetable::EntryName;
 
@@ -322,13 +325,22 @@ impl Ledger for FileLedger {
         Ok(held.tables.claim(items))
     }
 
+    async fn reserve(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let (store, items) = (self.0.clone(), items.to_vec());
+        blocking(move || store.with(term, |tables| tables.reserve(term, &items))).await
+    }
+
     async fn commit(
         &mut self,
         term: Term,
         items: &[Settlement],
     ) -> Result<Vec<Outcome>, StoreError> {
         let (store, items) = (self.0.clone(), items.to_vec());
-        blocking(move || store.with(term, |tables| tables.commit(&items))).await
+        blocking(move || store.with(term, |tables| tables.commit(term, &items))).await
     }
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {

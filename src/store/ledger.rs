@@ -53,6 +53,20 @@ pub enum Claim {
     Publish,
     /// It is settled already, this way.
     Settled(Outcome),
+    /// Another holder reserved a fire time and did not mark it done; nothing was reserved. Say so,
+    /// then reserve again with this text as [`Reservation::overwrite`].
+    Unmarked(String),
+}
+
+/// A fire time to reserve before it is published at most once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The entry.
+    pub entry: EntryName,
+    /// Its fire time.
+    pub fire_time: FireTime,
+    /// The other holder's unmarked reservation that may be overwritten; empty for none.
+    pub overwrite: String,
 }
 
 /// Last-run state. Every write checks the lease.
@@ -79,7 +93,15 @@ pub trait Ledger {
         items: &[Settlement],
     ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
 
-    /// Records what was published or skipped.
+    /// Reserves fire times, as if they were published already; the same term gets its own
+    /// reservation back until [`Ledger::commit`] marks it done.
+    fn reserve(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
+
+    /// Records what was published elsewhere, or skipped.
     fn commit(
         &mut self,
         term: Term,
@@ -131,6 +153,18 @@ impl Ledger for AnyLedger {
             Self::Redis(ledger) => ledger.claim(term, items).await,
             Self::File(ledger) => ledger.claim(term, items).await,
             Self::Memory(ledger) => ledger.claim(term, items).await,
+        }
+    }
+
+    async fn reserve(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.reserve(term, items).await,
+            Self::File(ledger) => ledger.reserve(term, items).await,
+            Self::Memory(ledger) => ledger.reserve(term, items).await,
         }
     }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::tables::{Table, Tables};
-use super::{Campaign, Claim, Lease, Ledger, Loaded, Renewal, Settlement, StoreError, Term, Write};
+use super::{
+    Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
+    Write,
+};
 use crate::plan::Outcome;
 use crate::timetable::EntryName;
 
@@ -166,16 +169,22 @@ impl Ledger for MemoryLedger {
             .claim(items))
     }
 
+    async fn reserve(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        Ok(state.tables.reserve(term, items))
+    }
+
     async fn commit(
         &mut self,
         term: Term,
         items: &[Settlement],
     ) -> Result<Vec<Outcome>, StoreError> {
-        Ok(self
-            .store
-            .as_leader(&self.instance, term)?
-            .tables
-            .commit(items))
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        Ok(state.tables.commit(term, items))
     }
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {

@@ -3,10 +3,11 @@
 //! Each function does what the script of the same name does in `redis/lua`; the conformance suite
 //! holds them to that.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{Claim, Loaded, Settlement, Write};
-use crate::clock::Timestamp;
+use super::{Claim, Loaded, Reservation, Settlement, Term, Write};
+use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Recorded};
 use crate::timetable::EntryName;
@@ -26,17 +27,20 @@ pub enum Table {
     Entries,
     /// Entry or `*` → why it is paused.
     Paused,
+    /// Entry → fire time and term that reserved it and did not mark it done.
+    Reserved,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Meta,
         Self::Last,
         Self::From,
         Self::Count,
         Self::Entries,
         Self::Paused,
+        Self::Reserved,
     ];
 
     /// The table's name.
@@ -49,6 +53,7 @@ impl Table {
             Self::Count => "count",
             Self::Entries => "entries",
             Self::Paused => "paused",
+            Self::Reserved => "reserved",
         }
     }
 }
@@ -173,77 +178,115 @@ impl Tables {
         conflicts
     }
 
-    /// How `item` is settled already, if it is.
-    fn settled(&self, item: &Settlement, chunk: &[Settlement]) -> Option<Outcome> {
-        if self
-            .get(Table::Paused, "*")
-            .or(self.get(Table::Paused, &item.entry))
+    fn is_paused(&self, entry: &str) -> bool {
+        self.get(Table::Paused, "*")
+            .or(self.get(Table::Paused, entry))
             .is_some()
-        {
-            return Some(Outcome::Paused);
-        }
-        if item.action == Action::Skip {
-            return None;
-        }
-        let stored = self
-            .micros(Table::Last, &item.entry)
-            .filter(|last| *last >= item.fire_time)?;
-        let sent_again = chunk
-            .iter()
-            .any(|other| other.entry == item.entry && other.fire_time == stored);
-        Some(if sent_again {
-            Outcome::AlreadyDone(self.count(&item.entry))
-        } else {
-            Outcome::Superseded(stored)
-        })
     }
 
     /// Looks whether fire times may be published; see [`super::Ledger::claim`].
     #[must_use]
     pub fn claim(&self, items: &[Settlement]) -> Vec<Claim> {
+        let claim = |item: &Settlement| {
+            if self.is_paused(&item.entry) {
+                return Claim::Settled(Outcome::Paused);
+            }
+            let last = self.micros(Table::Last, &item.entry);
+            let Some(last) = last.filter(|last| *last >= item.fire_time) else {
+                return Claim::Publish;
+            };
+            let sent_again = items
+                .iter()
+                .any(|other| other.entry == item.entry && other.fire_time == last);
+            Claim::Settled(if sent_again {
+                Outcome::AlreadyDone(self.count(&item.entry))
+            } else {
+                Outcome::Superseded(last)
+            })
+        };
+        items.iter().map(claim).collect()
+    }
+
+    /// Reserves fire times; see [`super::Ledger::reserve`].
+    pub fn reserve(&mut self, term: Term, items: &[Reservation]) -> Vec<Claim> {
         items
             .iter()
-            .map(|item| {
-                self.settled(item, items)
-                    .map_or(Claim::Publish, Claim::Settled)
-            })
+            .map(|item| self.reserve_one(term, item))
             .collect()
     }
 
+    fn reserve_one(&mut self, term: Term, item: &Reservation) -> Claim {
+        let entry = &*item.entry;
+        if self.is_paused(entry) {
+            return Claim::Settled(Outcome::Paused);
+        }
+        let mine = reservation(item.fire_time, term);
+        if let Some(held) = self.get(Table::Reserved, entry) {
+            if held == mine {
+                return Claim::Publish;
+            }
+            let own = held.ends_with(&format!(" {term}"));
+            if !own && held != item.overwrite {
+                return Claim::Unmarked(held.to_owned());
+            }
+        }
+        if let Some(settled) = self.settled(entry, item.fire_time) {
+            return Claim::Settled(settled);
+        }
+        self.set(Table::Reserved, entry, mine);
+        self.count_one(entry, item.fire_time);
+        Claim::Publish
+    }
+
     /// Records what was published or skipped; see [`super::Ledger::commit`].
-    pub fn commit(&mut self, items: &[Settlement]) -> Vec<Outcome> {
+    pub fn commit(&mut self, term: Term, items: &[Settlement]) -> Vec<Outcome> {
         items
             .iter()
-            .map(|item| {
-                let settled = self.settled(item, items);
-                if settled == Some(Outcome::Paused) || item.action == Action::Skip {
-                    if self
-                        .micros(Table::From, &item.entry)
-                        .is_none_or(|from| from < item.fire_time)
-                    {
-                        self.set(
-                            Table::From,
-                            &item.entry,
-                            item.fire_time.as_micros().to_string(),
-                        );
-                    }
-                    return settled.unwrap_or(Outcome::Skipped);
-                }
-                if let Some(settled) = settled {
-                    return settled;
-                }
-                let count = self.count(&item.entry) + 1;
-                self.set(
-                    Table::Last,
-                    &item.entry,
-                    item.fire_time.as_micros().to_string(),
-                );
-                self.set(Table::Count, &item.entry, count.to_string());
-                if !item.record.is_empty() {
-                    self.set(Table::Entries, &item.entry, item.record.clone());
-                }
-                Outcome::Fired(count)
-            })
+            .map(|item| self.commit_one(term, item))
             .collect()
     }
+
+    fn commit_one(&mut self, term: Term, item: &Settlement) -> Outcome {
+        let entry = &*item.entry;
+        if item.action == Action::Skip {
+            let from = self.micros(Table::From, entry);
+            if from.is_none_or(|from| from < item.fire_time) {
+                self.set(Table::From, entry, item.fire_time.as_micros().to_string());
+            }
+            return Outcome::Skipped;
+        }
+        if self.get(Table::Reserved, entry) == Some(&reservation(item.fire_time, term)) {
+            // Counted when it was reserved; this marks it done.
+            self.remove(Table::Reserved, entry);
+        } else if let Some(settled) = self.settled(entry, item.fire_time) {
+            return settled;
+        } else {
+            self.count_one(entry, item.fire_time);
+        }
+        if !item.record.is_empty() {
+            self.set(Table::Entries, entry, item.record.clone());
+        }
+        Outcome::Fired(self.count(entry))
+    }
+
+    /// How a fire time is settled already, if it is.
+    fn settled(&self, entry: &str, fire_time: FireTime) -> Option<Outcome> {
+        let last = self.micros(Table::Last, entry)?;
+        match last.cmp(&fire_time) {
+            Ordering::Less => None,
+            Ordering::Equal => Some(Outcome::AlreadyDone(self.count(entry))),
+            Ordering::Greater => Some(Outcome::Superseded(last)),
+        }
+    }
+
+    fn count_one(&mut self, entry: &str, fire_time: FireTime) {
+        let count = self.count(entry) + 1;
+        self.set(Table::Last, entry, fire_time.as_micros().to_string());
+        self.set(Table::Count, entry, count.to_string());
+    }
+}
+
+/// Terms are never used twice, so a term names its holder.
+fn reservation(fire_time: FireTime, term: Term) -> String {
+    format!("{} {term}", fire_time.as_micros())
 }

@@ -67,6 +67,12 @@ impl Keys {
         self.key("paused")
     }
 
+    /// Hash: entry → fire time and `<instance>/<term>` that reserved it and did not mark it done.
+    #[must_use]
+    pub fn reserved(&self) -> String {
+        self.key("reserved")
+    }
+
     /// Channel: resignations.
     #[must_use]
     pub fn wake(&self) -> String {

@@ -12,7 +12,7 @@ use super::server::Dialer;
 use crate::clock::Timestamp;
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Recorded, Rejection};
-use crate::store::{Claim, Ledger, Loaded, Settlement, StoreError, Term, Write};
+use crate::store::{Claim, Ledger, Loaded, Reservation, Settlement, StoreError, Term, Write};
 use crate::timetable::EntryName;
 
 static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
@@ -89,7 +89,7 @@ impl RedisLedger {
         &self.keys
     }
 
-    fn holder(&self, term: Term) -> String {
+    pub(super) fn holder(&self, term: Term) -> String {
         format!("{}/{term}", self.instance)
     }
 
@@ -148,7 +148,7 @@ impl RedisLedger {
 }
 
 /// Reads the reply of `commit.lua` or `claim.lua`; 0 is `Held` here and never returned by the former.
-fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, StoreError> {
+pub(super) fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, StoreError> {
     let pairs = match reply {
         Value::Int(-1) => return Err(StoreError::Deposed),
         Value::Int(-2) => return Err(StoreError::Corrupt),
@@ -173,7 +173,7 @@ fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, StoreError> {
         .collect())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Int(number) => number.to_string(),
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -304,19 +304,20 @@ impl Ledger for RedisLedger {
             .collect())
     }
 
+    async fn reserve(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        self.reserve_all(term, items).await
+    }
+
     async fn commit(
         &mut self,
         term: Term,
         items: &[Settlement],
     ) -> Result<Vec<Outcome>, StoreError> {
-        let items: Vec<_> = items
-            .iter()
-            .map(|settlement| Item {
-                settlement,
-                effects: &[],
-            })
-            .collect();
-        self.fire(term, self.database, &items).await
+        self.record(term, items).await
     }
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {
@@ -328,6 +329,7 @@ impl Ledger for RedisLedger {
             self.keys.count(),
             self.keys.entries(),
             self.keys.paused(),
+            self.keys.reserved(),
         ] {
             call.key(key).arg("hash");
         }

@@ -2,11 +2,13 @@
 //!
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
-//! - [`lease`], [`ledger`]: the scripts and their only callers.
+//! - [`lease`], [`ledger`]: the scripts and their only callers;
+//! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
 //! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script
 //! only as KEYS and ARGV.
 
+mod elsewhere;
 pub mod keys;
 pub mod lease;
 pub mod ledger;

@@ -1,0 +1,110 @@
+//! What publishes, and what it says about each message.
+
+use super::folder::Folder;
+use super::memory::MemoryPublisher;
+use crate::message::Fire;
+use crate::plan::Due;
+
+/// One message to publish.
+#[derive(Debug, Clone, Copy)]
+pub struct Parcel<'a> {
+    /// What is due.
+    pub due: &'a Due,
+    /// What is filled into its template.
+    pub fire: Fire,
+}
+
+/// What became of one parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// The broker has it.
+    Confirmed,
+    /// The broker did not say that it has it.
+    Failed(Failure),
+}
+
+/// Why there is no confirm.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Failure {
+    /// For the log.
+    pub why: String,
+    /// Whose trouble it is.
+    pub scope: Scope,
+    /// Whether a worker may get it nevertheless.
+    pub may_have_arrived: bool,
+}
+
+/// Whose trouble a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The message's: others can go on.
+    Message,
+    /// The broker's: nothing can be published at present.
+    Broker,
+}
+
+impl Receipt {
+    /// The message is in no queue, by a fault of its own.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::failed(why, Scope::Message, false)
+    }
+
+    /// The message never left, because the broker takes none.
+    #[must_use]
+    pub fn unsent(why: impl Into<String>) -> Self {
+        Self::failed(why, Scope::Broker, false)
+    }
+
+    /// The message left, and the broker fell silent.
+    #[must_use]
+    pub fn lost(why: impl Into<String>) -> Self {
+        Self::failed(why, Scope::Broker, true)
+    }
+
+    /// A failure.
+    #[must_use]
+    pub fn failed(why: impl Into<String>, scope: Scope, may_have_arrived: bool) -> Self {
+        Self::Failed(Failure {
+            why: why.into(),
+            scope,
+            may_have_arrived,
+        })
+    }
+}
+
+/// Something that takes messages and says when it has them.
+pub trait Publisher {
+    /// Connects unless it is connected; the error says why nothing can be published.
+    fn ready(&mut self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Publishes `parcels` and waits, within a bound of its own, until the broker has confirmed or
+    /// refused each. One receipt a parcel, in their order.
+    fn publish(&mut self, parcels: &[Parcel<'_>]) -> impl Future<Output = Vec<Receipt>> + Send;
+}
+
+/// The publisher of whichever broker is configured.
+#[derive(Debug)]
+pub enum AnyPublisher {
+    /// Folders in Kombu's layout.
+    Folder(Folder),
+    /// A scripted double.
+    Memory(MemoryPublisher),
+}
+
+impl Publisher for AnyPublisher {
+    async fn ready(&mut self) -> Result<(), String> {
+        match self {
+            Self::Folder(folder) => folder.ready().await,
+            Self::Memory(memory) => memory.ready().await,
+        }
+    }
+
+    async fn publish(&mut self, parcels: &[Parcel<'_>]) -> Vec<Receipt> {
+        match self {
+            Self::Folder(folder) => folder.publish(parcels).await,
+            Self::Memory(memory) => memory.publish(parcels).await,
+        }
+    }
+}

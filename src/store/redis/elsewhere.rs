@@ -1,0 +1,82 @@
+//! The ledger of messages that are published elsewhere: reserved before, recorded after.
+
+use std::sync::LazyLock;
+
+use redis::{Script, Value};
+
+use super::RedisLedger;
+use super::ledger::{outcomes, text};
+use crate::plan::{Action, Outcome};
+use crate::store::{Claim, Reservation, Settlement, StoreError, Term};
+
+static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
+static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/record.lua")));
+
+impl RedisLedger {
+    /// See [`crate::store::Ledger::reserve`].
+    pub(super) async fn reserve_all(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let holder = self.holder(term);
+        let keys = self.keys();
+        let mut call = RESERVE.prepare_invoke();
+        call.key(keys.leader()).key(keys.last()).key(keys.count());
+        call.key(keys.paused()).key(keys.reserved()).arg(holder);
+        for item in items {
+            call.arg(&*item.entry).arg(item.fire_time.as_micros());
+            call.arg(&item.overwrite);
+        }
+        let reply: Value = self
+            .link()
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
+        let unmarked: Vec<Option<String>> = match &reply {
+            Value::Array(values) => values.chunks_exact(2).map(unmarked).collect(),
+            _ => Vec::new(),
+        };
+        let settled = outcomes(reply, items.len())?;
+        Ok(unmarked
+            .into_iter()
+            .zip(settled)
+            .map(|claim| match claim {
+                (Some(text), _) => Claim::Unmarked(text),
+                (None, Outcome::Fired(_)) => Claim::Publish,
+                (None, settled) => Claim::Settled(settled),
+            })
+            .collect())
+    }
+
+    /// See [`crate::store::Ledger::commit`].
+    pub(super) async fn record(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let holder = self.holder(term);
+        let keys = self.keys();
+        let mut call = RECORD.prepare_invoke();
+        call.key(keys.leader()).key(keys.last()).key(keys.from());
+        call.key(keys.count()).key(keys.entries());
+        call.key(keys.reserved()).arg(holder);
+        for item in items {
+            call.arg(&*item.entry).arg(item.fire_time.as_micros());
+            call.arg(match item.action {
+                Action::Fire => "P",
+                Action::Skip => "S",
+            });
+            call.arg(&item.record);
+        }
+        let reply: Value = self
+            .link()
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
+        outcomes(reply, items.len())
+    }
+}
+
+/// The reservation that stands in the way, when a reply names one.
+fn unmarked(pair: &[Value]) -> Option<String> {
+    matches!(pair.first(), Some(Value::Int(8))).then(|| pair.get(1).map(text).unwrap_or_default())
+}

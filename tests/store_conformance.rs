@@ -18,8 +18,8 @@ use beat::store::memory::MemoryStore;
 use beat::store::redis::server::Dialer;
 use beat::store::redis::{Keys, RedisLease, RedisLedger};
 use beat::store::{
-    AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Settlement, StoreError, Term,
-    Write,
+    AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Reservation, Settlement,
+    StoreError, Term, Write,
 };
 use uuid::Uuid;
 
@@ -300,6 +300,56 @@ async fn records_are_compared_and_set() {
 }
 
 #[tokio::test]
+async fn a_reservation_counts_once_and_is_its_holders_until_it_is_marked() {
+    on_all(
+        async |(mut lease_a, mut ledger_a), (mut lease_b, mut ledger_b)| {
+            let reserve = |second: i64, overwrite: &str| {
+                [Reservation {
+                    entry: "e".into(),
+                    fire_time: time(second),
+                    overwrite: overwrite.to_owned(),
+                }]
+            };
+            let old = won(&mut lease_a).await;
+            let first = ledger_a.reserve(old, &reserve(1, "")).await.unwrap();
+            assert_eq!(first, [Claim::Publish]);
+            let given_back = ledger_a.reserve(old, &reserve(1, "")).await.unwrap();
+            assert_eq!(given_back, [Claim::Publish]);
+            let recorded = ledger_a.load(&["e".into()]).await.unwrap().recorded;
+            assert_eq!((recorded[0].last, recorded[0].count), (Some(time(1)), 1));
+            // One that never left gives way to the next fire time.
+            let next = ledger_a.reserve(old, &reserve(2, "")).await.unwrap();
+            assert_eq!(next, [Claim::Publish]);
+            let marked = ledger_a.commit(old, &[fire("e", 2)]).await.unwrap();
+            assert_eq!(marked, [Outcome::Fired(2)]);
+            let done = ledger_a.reserve(old, &reserve(2, "")).await.unwrap();
+            assert_eq!(done, [Claim::Settled(Outcome::AlreadyDone(2))]);
+
+            ledger_a.reserve(old, &reserve(3, "")).await.unwrap();
+            lease_a.resign(old).await.unwrap();
+            let new = won(&mut lease_b).await;
+            let theirs = ledger_b.reserve(new, &reserve(4, "")).await.unwrap();
+            let [Claim::Unmarked(text)] = &theirs[..] else {
+                panic!("{theirs:?}")
+            };
+            assert!(
+                text.starts_with(&format!("{} ", time(3).as_micros())),
+                "{text}"
+            );
+            let recorded = ledger_b.load(&["e".into()]).await.unwrap().recorded;
+            assert_eq!(recorded[0].last, Some(time(3)));
+            let overwritten = ledger_b.reserve(new, &reserve(4, text)).await.unwrap();
+            assert_eq!(overwritten, [Claim::Publish]);
+            let marked = ledger_b.commit(new, &[fire("e", 4)]).await.unwrap();
+            assert_eq!(marked, [Outcome::Fired(4)]);
+            let late = ledger_a.reserve(old, &reserve(5, "")).await;
+            assert_eq!(late, Err(StoreError::Deposed));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_skip_moves_only_forward() {
     on_all(async |(mut lease, mut ledger), _| {
         let term = won(&mut lease).await;
@@ -365,7 +415,7 @@ async fn garbage_and_wrong_types_in_redis_heal() {
         .unwrap();
     assert_eq!(outcomes, [Outcome::Fired(1), Outcome::Fired(1)]);
 
-    for name in ["last", "from", "count", "entries", "paused"] {
+    for name in ["last", "from", "count", "entries", "paused", "reserved"] {
         redis.run(&format!("DEL {}", key(name)));
         redis.run(&format!("SET {} text", key(name)));
         assert_eq!(

@@ -191,18 +191,8 @@ impl Tables {
             if self.is_paused(&item.entry) {
                 return Claim::Settled(Outcome::Paused);
             }
-            let last = self.micros(Table::Last, &item.entry);
-            let Some(last) = last.filter(|last| *last >= item.fire_time) else {
-                return Claim::Publish;
-            };
-            let sent_again = items
-                .iter()
-                .any(|other| other.entry == item.entry && other.fire_time == last);
-            Claim::Settled(if sent_again {
-                Outcome::AlreadyDone(self.count(&item.entry))
-            } else {
-                Outcome::Superseded(last)
-            })
+            self.settled(item, items)
+                .map_or(Claim::Publish, Claim::Settled)
         };
         items.iter().map(claim).collect()
     }
@@ -230,7 +220,7 @@ impl Tables {
                 return Claim::Unmarked(held.to_owned());
             }
         }
-        if let Some(settled) = self.settled(entry, item.fire_time) {
+        if let Some(settled) = self.done(entry, item.fire_time) {
             return Claim::Settled(settled);
         }
         self.set(Table::Reserved, entry, mine);
@@ -242,11 +232,11 @@ impl Tables {
     pub fn commit(&mut self, term: Term, items: &[Settlement]) -> Vec<Outcome> {
         items
             .iter()
-            .map(|item| self.commit_one(term, item))
+            .map(|item| self.commit_one(term, item, items))
             .collect()
     }
 
-    fn commit_one(&mut self, term: Term, item: &Settlement) -> Outcome {
+    fn commit_one(&mut self, term: Term, item: &Settlement, chunk: &[Settlement]) -> Outcome {
         let entry = &*item.entry;
         if item.action == Action::Skip {
             let from = self.micros(Table::From, entry);
@@ -258,7 +248,7 @@ impl Tables {
         if self.get(Table::Reserved, entry) == Some(&reservation(item.fire_time, term)) {
             // Counted when it was reserved; this marks it done.
             self.remove(Table::Reserved, entry);
-        } else if let Some(settled) = self.settled(entry, item.fire_time) {
+        } else if let Some(settled) = self.settled(item, chunk) {
             return settled;
         } else {
             self.count_one(entry, item.fire_time);
@@ -269,8 +259,23 @@ impl Tables {
         Outcome::Fired(self.count(entry))
     }
 
-    /// How a fire time is settled already, if it is.
-    fn settled(&self, entry: &str, fire_time: FireTime) -> Option<Outcome> {
+    /// How `item` is settled already, if it is.
+    fn settled(&self, item: &Settlement, chunk: &[Settlement]) -> Option<Outcome> {
+        match self.done(&item.entry, item.fire_time)? {
+            // Later than this one, but an item of this very chunk: the chunk was sent again.
+            Outcome::Superseded(last)
+                if chunk
+                    .iter()
+                    .any(|other| other.entry == item.entry && other.fire_time == last) =>
+            {
+                Some(Outcome::AlreadyDone(self.count(&item.entry)))
+            }
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Whether `fire_time` or a later one is recorded.
+    fn done(&self, entry: &str, fire_time: FireTime) -> Option<Outcome> {
         let last = self.micros(Table::Last, entry)?;
         match last.cmp(&fire_time) {
             Ordering::Less => None,

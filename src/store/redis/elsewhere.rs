@@ -58,7 +58,9 @@ impl RedisLedger {
         let keys = self.keys();
         let mut call = RECORD.prepare_invoke();
         call.key(keys.leader()).key(keys.last()).key(keys.from());
-        call.key(keys.count()).key(keys.entries());
+        call.key(keys.count())
+            .key(keys.entries())
+            .key(keys.paused());
         call.key(keys.reserved()).arg(holder);
         for item in items {
             call.arg(&*item.entry).arg(item.fire_time.as_micros());

@@ -1,15 +1,15 @@
 -- Records what was published elsewhere, or is skipped.
--- KEYS  1 leader   2 last   3 from   4 count   5 entries   6 reserved
+-- KEYS  1 leader   2 last   3 from   4 count   5 entries   6 paused   7 reserved
 -- ARGV  1 holder (instance/term), then per item: entry, fire time in µs, op, record
 --       op     P published   S skip up to the fire time
 -- Returns -1 when the caller does not hold the lease, -2 when a state key is of another type,
 --         else two elements per item, an outcome and its detail:
 --         1 recorded, count   2 recorded before, count   3 superseded, stored time   5 skipped
--- A pause is not looked at: what was published was published.
+-- A pause changes nothing: what was published was published.
 if redis.call('TYPE', KEYS[1]).ok ~= 'string' or redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return -1
 end
-for i = 2, 6 do
+for i = 2, 7 do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind ~= 'hash' and kind ~= 'none' then return -2 end
 end
@@ -26,6 +26,11 @@ local function count(entry)
   local text = redis.call('HGET', KEYS[4], entry)
   return text and #text <= 15 and string.find(text, '^%d+$') and tonumber(text) or 0
 end
+local function in_this_chunk(entry, due)
+  for at = 2, #ARGV, 4 do
+    if ARGV[at] == entry and ARGV[at + 1] == due then return true end
+  end
+end
 local reply = {}
 for at = 2, #ARGV, 4 do
   local entry, due, record = ARGV[at], ARGV[at + 1], ARGV[at + 3]
@@ -36,13 +41,15 @@ for at = 2, #ARGV, 4 do
     code, detail = 5, 0
   else
     local last = time(KEYS[2], entry)
-    local reserved = redis.call('HGET', KEYS[6], entry) == due .. ' ' .. ARGV[1]
+    local reserved = redis.call('HGET', KEYS[7], entry) == due .. ' ' .. ARGV[1]
     if reserved then
       -- Counted when it was reserved; this marks it done.
-      redis.call('HDEL', KEYS[6], entry)
+      redis.call('HDEL', KEYS[7], entry)
       code, detail = 1, count(entry)
     elseif last and not later(due, last) then
-      if last == due then code, detail = 2, count(entry) else code, detail = 3, last end
+      -- Greater than this one, but an item of this very chunk: the chunk was sent again.
+      local again = last == due or in_this_chunk(entry, last)
+      if again then code, detail = 2, count(entry) else code, detail = 3, last end
     else
       code, detail = 1, count(entry) + 1
       redis.call('HSET', KEYS[2], entry, due)

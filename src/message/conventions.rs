@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::schedule::Zone;
 
-use super::{Compression, Invalid, Serializer, Value, check};
+use super::{Compression, Exchange, ExchangeKind, Invalid, Serializer, Value, check};
 
 /// What carries the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -51,6 +51,40 @@ pub struct Conventions {
     pub events: Option<EventConventions>,
     /// Who publishes.
     pub identity: Identity,
+}
+
+impl Conventions {
+    /// Celery's defaults.
+    #[must_use]
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            transport: Transport::default(),
+            protocol: Protocol::default(),
+            serializer: Serializer::default(),
+            compression: None,
+            enable_utc: true,
+            timezone: Zone::utc(),
+            repr_maxlevels: 3,
+            redis: RedisConventions::default(),
+            events: None,
+            identity,
+        }
+    }
+
+    /// The channel of `task-sent` events in Redis, `None` when none are sent.
+    #[must_use]
+    pub fn event_channel(&self) -> Option<String> {
+        let events = self.events.as_ref()?;
+        Some(self.redis.channel(&events.exchange, "task.sent"))
+    }
+
+    /// The exchange of `task-sent` events, to be declared before the first, `None` when none are
+    /// sent.
+    #[must_use]
+    pub fn event_exchange(&self) -> Option<Exchange> {
+        let events = self.events.as_ref()?;
+        Some(Exchange::new(&*events.exchange, ExchangeKind::Topic))
+    }
 }
 
 /// Kombu's layout of a Redis database.

@@ -4,22 +4,49 @@ use uuid::Uuid;
 
 use crate::clock::FireTime;
 
+/// The ids of one scheduler's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskIds {
+    namespace: Uuid,
+}
+
+impl TaskIds {
+    /// For the scheduler called `scheduler`.
+    #[must_use]
+    pub fn new(scheduler: &str) -> Self {
+        Self {
+            namespace: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("beat:{scheduler}").as_bytes()),
+        }
+    }
+
+    /// The id of the task published for `entry` at `fire_time`.
+    #[must_use]
+    pub fn of(&self, entry: &str, fire_time: FireTime) -> Uuid {
+        self.derived(entry, &fire_time.as_micros().to_string())
+    }
+
+    /// The id of the task published because a request asked for `entry`; `stream_id` is the id of
+    /// the request in the control stream, `<ms>-<n>`, which is never the digits of a fire time.
+    #[must_use]
+    pub fn of_trigger(&self, entry: &str, stream_id: &str) -> Uuid {
+        self.derived(entry, stream_id)
+    }
+
+    fn derived(&self, entry: &str, occasion: &str) -> Uuid {
+        Uuid::new_v5(&self.namespace, format!("{entry}\n{occasion}").as_bytes())
+    }
+}
+
 /// The id of the task published for `entry` at `fire_time` by the scheduler called `scheduler`.
 #[must_use]
 pub fn task_id(scheduler: &str, entry: &str, fire_time: FireTime) -> Uuid {
-    derived(scheduler, entry, &fire_time.as_micros().to_string())
+    TaskIds::new(scheduler).of(entry, fire_time)
 }
 
-/// The id of the task published because a request asked for `entry`; `stream_id` is the id of the
-/// request in the control stream, `<ms>-<n>`, which is never the digits of a fire time.
+/// As [`TaskIds::of_trigger`].
 #[must_use]
 pub fn trigger_task_id(scheduler: &str, entry: &str, stream_id: &str) -> Uuid {
-    derived(scheduler, entry, stream_id)
-}
-
-fn derived(scheduler: &str, entry: &str, occasion: &str) -> Uuid {
-    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("beat:{scheduler}").as_bytes());
-    Uuid::new_v5(&namespace, format!("{entry}\n{occasion}").as_bytes())
+    TaskIds::new(scheduler).of_trigger(entry, stream_id)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub use conventions::{
     Conventions, EventConventions, Identity, Protocol, RedisConventions, RetryPolicy, Transport,
 };
 pub use encoding::{Compression, Serializer};
-pub use identity::{task_id, trigger_task_id};
+pub use identity::{TaskIds, task_id, trigger_task_id};
 pub use invalid::Invalid;
 pub use options::{OPTION_NAMES, Options};
 pub use queue::{DeliveryMode, Exchange, ExchangeKind, Queue, QueueType};

@@ -8,6 +8,7 @@ use super::{
     DeliveryMode, Exchange, ExchangeKind, Invalid, Options, Queue, QueueType, Routes, Transport,
     Value,
 };
+pub(super) use resolution::MAX_DELAY;
 use resolution::Resolution;
 
 /// The `task_*` settings that decide where messages go; the defaults are Celery's.

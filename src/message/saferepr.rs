@@ -13,21 +13,21 @@ use super::objects::{
 /// Characters that Celery allows each of the two headers.
 pub const BUDGET: usize = 1024;
 
-/// `saferepr(args, 1024, maxlevels)`: no arguments are `()`, otherwise a list.
+/// `saferepr(args, budget, maxlevels)`: no arguments are `()`, otherwise a list.
 #[must_use]
-pub fn args_repr(args: &[Value], max_levels: usize) -> String {
+pub fn args_repr(args: &[Value], max_levels: usize, budget: usize) -> String {
     if args.is_empty() {
         return "()".to_owned();
     }
-    let mut writer = Writer::new(BUDGET, max_levels);
+    let mut writer = Writer::new(budget, max_levels);
     writer.list(args, 0);
     writer.out
 }
 
-/// `saferepr(kwargs, 1024, maxlevels)`.
+/// `saferepr(kwargs, budget, maxlevels)`.
 #[must_use]
-pub fn kwargs_repr(kwargs: &[(String, Value)], max_levels: usize) -> String {
-    let mut writer = Writer::new(BUDGET, max_levels);
+pub fn kwargs_repr(kwargs: &[(String, Value)], max_levels: usize, budget: usize) -> String {
+    let mut writer = Writer::new(budget, max_levels);
     writer.dict(kwargs, 0);
     writer.out
 }

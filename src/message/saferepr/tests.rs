@@ -37,15 +37,15 @@ fn is_what_celery_wrote() {
             panic!("{line}");
         };
         let levels = usize::try_from(*levels).unwrap();
-        assert_eq!(&args_repr(args, levels), expected, "{line}");
+        assert_eq!(&args_repr(args, levels, BUDGET), expected, "{line}");
     }
 }
 
 #[test]
 fn kwargs_are_a_dict_even_when_empty() {
-    assert_eq!(kwargs_repr(&[], 3), "{}");
+    assert_eq!(kwargs_repr(&[], 3, BUDGET), "{}");
     let kwargs = [("it's".to_owned(), Value::Null)];
-    assert_eq!(kwargs_repr(&kwargs, 3), "{'it\\'s': None}");
+    assert_eq!(kwargs_repr(&kwargs, 3, BUDGET), "{'it\\'s': None}");
 }
 
 /// No backslashes: Celery does not escape them, so that text with one before a quote has no
@@ -102,20 +102,20 @@ proptest! {
         let mut whole = Writer::new(usize::MAX, 3);
         whole.list(&args, 0);
         if whole.out.chars().count() < BUDGET {
-            prop_assert_eq!(args_repr(&args, 3), whole.out);
+            prop_assert_eq!(args_repr(&args, 3, BUDGET), whole.out);
         } else {
             // Cut, by the rules: never longer than the budget, one ellipsis, and brackets.
             let mut longest = BUDGET + 8;
             longest += whole.out.matches(['\'', '\\']).count();
             longest += whole.out.matches([']', '}']).count();
-            prop_assert!(args_repr(&args, 3).chars().count() <= longest);
+            prop_assert!(args_repr(&args, 3, BUDGET).chars().count() <= longest);
         }
     }
 
     /// Nothing below the third level is shown.
     #[test]
     fn depth_is_bounded(args in prop::collection::vec(values(), 1..8), levels in 1_usize..5) {
-        let shown = args_repr(&args, levels);
+        let shown = args_repr(&args, levels, BUDGET);
         let mut depth = 0;
         let mut deepest = 0;
         let mut quoted = false;

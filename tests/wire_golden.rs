@@ -3,6 +3,12 @@
 //! header table with field types, body and declarations. What Celery makes at random or from its
 //! clock is compared by shape.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends at what it did not expect"
+)]
+
 #[path = "wire_golden/compare.rs"]
 mod compare;
 #[path = "wire_golden/given.rs"]
@@ -239,7 +245,7 @@ fn amqp() {
                 .iter()
                 .filter(|method| {
                     let name = method["method"].as_str().unwrap();
-                    name.ends_with(".declare") || name.ends_with(".bind")
+                    ["exchange.declare", "queue.declare", "queue.bind"].contains(&name)
                 })
                 .collect();
             let ours: Vec<Json> = ours.iter().map(method).collect();

@@ -89,7 +89,7 @@ pub fn short_text(text: &str, key: &str) -> Result<(), Invalid> {
     if let Some(ch) = text.chars().find(|ch| ch.is_control()) {
         return Err(Invalid::new(
             key,
-            format!("{key} holds the control character {:?}", ch),
+            format!("{key} holds the control character {ch:?}"),
         ));
     }
     Ok(())

@@ -70,10 +70,7 @@ mod tests {
                 .unwrap()
                 .compress(BODY)
                 .unwrap();
-            let text: String = compressed
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let text = crate::message::objects::hex(&compressed);
             assert_eq!(text, hex, "{name}");
         }
     }

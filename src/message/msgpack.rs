@@ -116,8 +116,8 @@ fn write_str(text: &str, out: &mut Vec<u8>) {
 )]
 fn write_len(len: usize, fixed: u8, wide: u8, out: &mut Vec<u8>) {
     match len {
-        ..16 => out.push(fixed | len as u8),
-        ..0x1_0000 => {
+        0..16 => out.push(fixed | len as u8),
+        16..0x1_0000 => {
             out.push(wide);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
@@ -135,7 +135,7 @@ mod tests {
     fn packed(json: &str) -> String {
         let mut out = Vec::new();
         write_value(&Value::from_json_text(json).unwrap(), &mut out).unwrap();
-        out.iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::message::objects::hex(&out)
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn bytes_repr(bytes: &[u8], left: usize) -> String {
     };
     let text = match std::str::from_utf8(shown) {
         Ok(text) => text.to_owned(),
-        Err(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Err(_) => hex(shown),
     };
     format!("b'{text}{dots}'")
 }
@@ -109,4 +109,13 @@ fn clock_fields(time: NaiveTime) -> String {
         (_, 0) => format!("{h}, {m}, {s}"),
         _ => format!("{h}, {m}, {s}, {us}"),
     }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }

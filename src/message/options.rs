@@ -185,11 +185,8 @@ fn stamp_names(names: &Value, pairs: &[(String, Value)]) -> Result<Vec<String>, 
 
 fn checked(key: &str, value: Value) -> Result<Value, Invalid> {
     match key {
-        "queue" | "exchange" | "routing_key" => {
-            check::name(Some(&value), key)?;
-        }
-        "reply_to" | "correlation_id" | "message_id" | "app_id" | "type" | "user_id"
-        | "cluster_id" | "group_id" | "root_id" | "parent_id" => {
+        "queue" | "exchange" | "routing_key" | "reply_to" | "correlation_id" | "message_id"
+        | "app_id" | "type" | "user_id" | "cluster_id" | "group_id" | "root_id" | "parent_id" => {
             check::name(Some(&value), key)?;
         }
         "shadow" | "origin" | "argsrepr" | "kwargsrepr" => {

@@ -102,9 +102,12 @@ impl RedisConventions {
     #[must_use]
     pub fn queue_key(&self, queue: &str, priority: u8) -> String {
         let priority = priority.min(9);
-        let below = self.priority_steps.iter().filter(|step| **step <= priority);
+        let mut steps = self.priority_steps.iter().rev();
         // Python's steps[-1] when none is: the last.
-        match below.last().or(self.priority_steps.last()) {
+        match steps
+            .find(|step| **step <= priority)
+            .or(self.priority_steps.last())
+        {
             Some(step) => self.step_key(queue, *step),
             None => format!("{}{queue}", self.global_keyprefix),
         }

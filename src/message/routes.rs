@@ -1,5 +1,7 @@
 //! `task_routes`: which options a task gets by its name.
 
+use std::fmt::Write as _;
+
 use regex::Regex;
 
 use super::check::{self, Found};
@@ -204,11 +206,9 @@ fn class(after: &str) -> Option<(String, usize)> {
         // Python drops ranges that run backwards.
         if low <= high {
             any = true;
-            class.push_str(&format!(
-                "\\x{{{:x}}}-\\x{{{:x}}}",
-                u32::from(low),
-                u32::from(high)
-            ));
+            let (low, high) = (u32::from(low), u32::from(high));
+            // Writing to a String cannot fail.
+            let _ = write!(class, "\\x{{{low:x}}}-\\x{{{high:x}}}");
         }
     }
     class.push(']');

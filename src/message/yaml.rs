@@ -1,4 +1,4 @@
-//! YAML as PyYAML's `safe_dump` writes it: block style, keys sorted, ASCII, folded at 80 columns.
+//! YAML as `PyYAML`'s `safe_dump` writes it: block style, keys sorted, ASCII, folded at 80 columns.
 
 mod scalar;
 
@@ -6,14 +6,14 @@ use super::number::python_float;
 use super::{Invalid, Value, moment};
 use scalar::Scalar;
 
-/// Keys of this length or more are written as `? key`: 128 less the five of `!!str`, which PyYAML
+/// Keys of this length or more are written as `? key`: 128 less the five of `!!str`, which `PyYAML`
 /// counts although it does not write them.
 const SIMPLE_KEY: usize = 123;
 
 /// Appends the document that holds `value`.
 ///
 /// # Errors
-/// Times of day, which PyYAML refuses too; keys are relative to `value`.
+/// Times of day, which `PyYAML` refuses too; keys are relative to `value`.
 pub fn write_document(value: &Value, out: &mut Vec<u8>) -> Result<(), Invalid> {
     let mut writer = Writer {
         out: String::new(),
@@ -72,7 +72,7 @@ impl Writer {
             if position > 0 || !inline {
                 self.break_line(indent);
             }
-            let simple = Scalar::of(key).is_simple_key(key, SIMPLE_KEY);
+            let simple = Scalar::is_simple_key(key, SIMPLE_KEY);
             if simple {
                 Scalar::of(key).write(key, None, self);
             } else {
@@ -157,7 +157,7 @@ fn float(number: f64) -> String {
 mod tests {
     use super::*;
 
-    /// Lines of `[value, yaml.safe_dump(value)]` as PyYAML wrote them.
+    /// Lines of `[value, yaml.safe_dump(value)]` as `PyYAML` wrote them.
     const CAPTURED: &str = include_str!("../../tests/data/yaml.jsonl");
 
     #[test]

@@ -74,7 +74,7 @@ fn tagged(tag: &str, held: &Json) -> Option<Value> {
             "aGk=" => typed("bytes", json!("hi")),
             other => typed("base64", json!(other)),
         },
-        "$sig" => value(held),
+        "$sig" | "$pairs" => value(held),
         "$group" => Value::Dict(vec![("group".to_owned(), value(held))]),
         "$chain" => Value::Dict(vec![("chain".to_owned(), value(held))]),
         "$chord" => Value::Dict(vec![(
@@ -91,7 +91,6 @@ fn tagged(tag: &str, held: &Json) -> Option<Value> {
                 .map(|pair| (pattern(&pair[0]), value(&pair[1])))
                 .collect(),
         ),
-        "$pairs" => value(held),
         _ => return None,
     })
 }

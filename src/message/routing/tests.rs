@@ -21,8 +21,8 @@ fn queues(json: &str) -> Vec<Queue> {
 fn topics() -> RoutingSettings {
     RoutingSettings {
         queues: queues(
-            r##"{"feeds": {"exchange": "media", "exchange_type": "topic", "routing_key": "media.#"},
-                "celery": {}, "all": {"broadcast": true}, "hk": {"binding_key": "own"}}"##,
+            r#"{"feeds": {"exchange": "media", "exchange_type": "topic", "routing_key": "media.#"},
+                "celery": {}, "all": {"broadcast": true}, "hk": {"binding_key": "own"}}"#,
         ),
         ..RoutingSettings::default()
     }

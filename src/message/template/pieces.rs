@@ -179,6 +179,18 @@ impl Pieces {
         Self::new(builder, interner)
     }
 
+    /// Whether both use one copy of what they have in common.
+    #[cfg(test)]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shape, &other.shape)
+    }
+
+    /// Bytes of the entry's own.
+    #[cfg(test)]
+    pub fn own_size(&self) -> usize {
+        self.own.len()
+    }
+
     /// Appends the text with its holes filled.
     pub fn render(&self, context: &Context<'_>, out: &mut Vec<u8>) {
         let mut text = &*self.shape.text;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Interner;
-use super::extra::{Context, Source};
+use super::extra::{Context, Live, Source};
 use super::pieces::Builder;
 use super::plan::{Body, Plan};
 use crate::message::{AmqpMessage, AmqpProperties, Field, Invalid, Route, Value};
@@ -46,6 +46,18 @@ impl AmqpTemplate {
         let field = |key: &str, value: &Value| {
             Field::from_value(value).map_err(|error| error.under(&format!("options.headers.{key}")))
         };
+        // What placeholders are within is a header as well.
+        for (key, source) in &plan.headers {
+            let live = match source {
+                Source::Live(index) => usize::from(*index),
+                _ => continue,
+            };
+            if let Some(Live::Pattern(value)) =
+                plan.extra.as_ref().and_then(|extra| extra.live.get(live))
+            {
+                field(key, value)?;
+            }
+        }
         let own = plan
             .headers
             .iter()

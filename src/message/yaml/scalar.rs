@@ -1,4 +1,4 @@
-//! How PyYAML writes a string: plain where it would be read back as that string, else in single
+//! How `PyYAML` writes a string: plain where it would be read back as that string, else in single
 //! quotes, else in double quotes with escapes.
 
 use std::fmt::Write as _;
@@ -70,7 +70,7 @@ impl Scalar {
     }
 
     /// Whether `text` can be followed by a colon on its line.
-    pub fn is_simple_key(self, text: &str, limit: usize) -> bool {
+    pub fn is_simple_key(text: &str, limit: usize) -> bool {
         !text.is_empty()
             && !text.contains(['\n', '\u{85}', '\u{2028}', '\u{2029}'])
             && text.chars().count() < limit
@@ -134,7 +134,7 @@ fn folded(text: &str, doubled: &str, indent: Option<usize>, to: &mut Writer) {
 fn double(text: &str, indent: Option<usize>, to: &mut Writer) {
     to.out.push('"');
     let chars: Vec<char> = text.chars().collect();
-    // Characters from `start` are read but not yet written, as in PyYAML: the width is checked
+    // Characters from `start` are read but not yet written, as in `PyYAML`: the width is checked
     // against them, and a fold may fall between them and what follows.
     let mut start = 0;
     for end in 0..=chars.len() {
@@ -152,7 +152,7 @@ fn double(text: &str, indent: Option<usize>, to: &mut Writer) {
         let pending = end.saturating_sub(start);
         let Some(indent) = indent else { continue };
         let column = if start > end {
-            // PyYAML counts the escaped character as one that is still to come, less one.
+            // `PyYAML` counts the escaped character as one that is still to come, less one.
             (to.column()).saturating_sub(1)
         } else {
             to.column() + pending
@@ -193,8 +193,8 @@ fn escape(ch: char, out: &mut String) {
             let code = u32::from(ch);
             // Writing to a String cannot fail.
             let _ = match code {
-                ..0x100 => write!(out, "\\x{code:02X}"),
-                ..0x1_0000 => write!(out, "\\u{code:04X}"),
+                0..0x100 => write!(out, "\\x{code:02X}"),
+                0x100..0x1_0000 => write!(out, "\\u{code:04X}"),
                 _ => write!(out, "\\U{code:08X}"),
             };
             return;

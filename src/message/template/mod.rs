@@ -211,9 +211,9 @@ impl Template {
     /// The size of a sample.
     fn measure(&self) -> usize {
         let fire = Fire {
-            fire_time: Timestamp::from_micros(1),
+            fire_time: Timestamp::from_micros(1_000_000),
             last_fire_time: Some(Timestamp::EPOCH),
-            next_fire_time: Some(Timestamp::from_micros(2)),
+            next_fire_time: Some(Timestamp::from_micros(2_000_000)),
             now: Timestamp::EPOCH,
             task_id: Uuid::nil(),
             delivery_tag: Uuid::nil(),

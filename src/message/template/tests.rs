@@ -103,7 +103,7 @@ fn placeholders_are_filled_at_each_fire() {
             "null",
             r#""2026-12-02T02:29:00.000001+09:00""#,
         ),
-        ("{last_fire_time:%M}", "null", r#""29""#),
+        ("{last_fire_time:%M}", r#""""#, r#""29""#),
         ("<{last_fire_time:%M}>", r#""<>""#, r#""<29>""#),
         (
             "{{{entry}}}",

@@ -1,5 +1,8 @@
 //! No server at all: messages in a folder, state in a file, and real workers that notice nothing.
-#![allow(clippy::unwrap_used, reason = "a test helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -53,7 +56,9 @@ fn a_real_worker_executes_what_is_in_the_folder() {
     let mut beat = schedule(folder.path()).start();
     beat.wait_for_event("fired", Duration::from_secs(5));
     let (queue, control) = (folder.path().join("queue"), folder.path().join("control"));
-    let mut worker = Worker::on_folder(&queue, &control).tasks(&["tasks.add"]).start();
+    let mut worker = Worker::on_folder(&queue, &control)
+        .tasks(&["tasks.add"])
+        .start();
     let done = worker.wait_for(3, Duration::from_secs(60));
     assert_eq!(done[0]["args"], serde_json::json!([16, 16]));
     assert_eq!(done[0]["kwargs"], serde_json::json!({"verbose": true}));
@@ -68,7 +73,10 @@ fn a_real_worker_executes_what_is_in_redis() {
         redis.url()
     );
     let mut beat = Launch::schedule(&toml).start();
-    let mut worker = Worker::on(&redis.url()).tasks(&["tasks.add"]).queues(&["reports"]).start();
+    let mut worker = Worker::on(&redis.url())
+        .tasks(&["tasks.add"])
+        .queues(&["reports"])
+        .start();
     let fired = beat.wait_for_event("fired", Duration::from_secs(10));
     let done = worker.wait_for(3, Duration::from_secs(60));
     assert_eq!(done[0]["id"], fired["task_id"]);

@@ -1,5 +1,8 @@
 //! Edits of the schedule take effect without a restart, and a bad one changes nothing.
-#![allow(clippy::unwrap_used, reason = "a test helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test helper that fails is a test that fails"
+)]
 
 mod support;
 
@@ -16,18 +19,29 @@ const SECOND: i64 = 1_000_000;
 const SOON: Duration = Duration::from_secs(5);
 
 fn steady(redis: &Redis) -> String {
-    format!("broker_url = '{}'\nlease_ttl = '2s'\n[beat_schedule.steady]\ntask = 'tasks.add'\nschedule = 0.5\n", redis.url())
+    format!(
+        "broker_url = '{}'\nlease_ttl = '2s'\n[beat_schedule.steady]\ntask = 'tasks.add'\nschedule = 0.5\n",
+        redis.url()
+    )
 }
 
 fn with_extra(redis: &Redis) -> String {
-    format!("{}[beat_schedule.extra]\ntask = 'tasks.add'\nschedule = 0.5\n", steady(redis))
+    format!(
+        "{}[beat_schedule.extra]\ntask = 'tasks.add'\nschedule = 0.5\n",
+        steady(redis)
+    )
 }
 
 fn wait_for_fire_of(beat: &mut Beat, entry: &str) {
     let mark = beat.mark();
     loop {
         let fired = beat.wait_for_event_since(mark, "fired", SOON);
-        if fired["entry"] == entry || beat.events_since(mark, "fired").iter().any(|f| f["entry"] == entry) {
+        if fired["entry"] == entry
+            || beat
+                .events_since(mark, "fired")
+                .iter()
+                .any(|f| f["entry"] == entry)
+        {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -53,15 +67,25 @@ fn an_edit_adds_and_removes_without_touching_the_rest() {
 
     launch.rewrite(&with_extra(&redis));
     let reloaded = beat.wait_for_event("reloaded", SOON);
-    assert_eq!((&reloaded["added"], &reloaded["removed"]), (&"extra".into(), &"".into()));
+    assert_eq!(
+        (&reloaded["added"], &reloaded["removed"]),
+        (&"extra".into(), &"".into())
+    );
     wait_for_fire_of(&mut beat, "extra");
 
     let mark = beat.mark();
     launch.rewrite(&steady(&redis));
-    assert_eq!(beat.wait_for_event_since(mark, "reloaded", SOON)["removed"], "extra");
+    assert_eq!(
+        beat.wait_for_event_since(mark, "reloaded", SOON)["removed"],
+        "extra"
+    );
     let mark = beat.mark();
     std::thread::sleep(Duration::from_secs(1));
-    assert!(beat.events_since(mark, "fired").iter().all(|fired| fired["entry"] == "steady"));
+    assert!(
+        beat.events_since(mark, "fired")
+            .iter()
+            .all(|fired| fired["entry"] == "steady")
+    );
     assert_steady(&redis);
 }
 
@@ -74,7 +98,9 @@ const DAMAGES: &[Damage] = &[
         std::fs::write(path, &text[..text.len() - 7]).unwrap();
     }),
     ("empty", |path| std::fs::write(path, "").unwrap()),
-    ("binary", |path| std::fs::write(path, [0xff, 0, 7, 0x1b]).unwrap()),
+    ("binary", |path| {
+        std::fs::write(path, [0xff, 0, 7, 0x1b]).unwrap()
+    }),
     ("misspelt key", |path| {
         let text = std::fs::read_to_string(path).unwrap();
         std::fs::write(path, text.replace("schedule = 0.5", "shedule = 0.5")).unwrap();
@@ -86,7 +112,10 @@ const DAMAGES: &[Damage] = &[
     }),
     ("a FIFO", |path| {
         std::fs::remove_file(path).unwrap();
-        let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(path)
+            .status()
+            .unwrap();
         assert!(made.success());
     }),
     ("another name", |path| {
@@ -107,7 +136,11 @@ fn a_bad_schedule_never_takes_effect() {
         let refused = beat.wait_for_event_since(mark, "reload_refused", SOON);
         assert!(!refused["error"].as_str().unwrap().is_empty(), "{name}");
         wait_for_fire_of(&mut beat, "steady");
-        assert_eq!(beat.events_since(mark, "reload_refused").len(), 1, "{name}: said once");
+        assert_eq!(
+            beat.events_since(mark, "reload_refused").len(),
+            1,
+            "{name}: said once"
+        );
 
         if path.is_dir() {
             std::fs::remove_dir(&path).unwrap();
@@ -135,7 +168,10 @@ fn a_file_that_is_still_being_written_is_left_alone() {
     }
     drop(file);
     let reloaded = beat.wait_for_event("reloaded", SOON);
-    assert_eq!((&reloaded["changed"], &reloaded["removed"]), (&"extra".into(), &"".into()));
+    assert_eq!(
+        (&reloaded["changed"], &reloaded["removed"]),
+        (&"extra".into(), &"".into())
+    );
     assert_eq!(beat.events("reload_refused").len(), 0);
     assert_steady(&redis);
 }
@@ -159,13 +195,17 @@ fn a_config_map_is_followed_through_its_swaps() {
     symlink("..data/beat.toml", folder.path().join("beat.toml")).unwrap();
     let mut beat = Launch::file(&folder.path().join("beat.toml")).start();
     wait_for_fire_of(&mut beat, "steady");
-    for (version, text, change) in
-        [("..v2", with_extra(&redis), "added"), ("..v3", steady(&redis), "removed")]
-    {
+    for (version, text, change) in [
+        ("..v2", with_extra(&redis), "added"),
+        ("..v3", steady(&redis), "removed"),
+    ] {
         let mark = beat.mark();
         write(version, &text);
         swap(version);
-        assert_eq!(beat.wait_for_event_since(mark, "reloaded", SOON)[change], "extra");
+        assert_eq!(
+            beat.wait_for_event_since(mark, "reloaded", SOON)[change],
+            "extra"
+        );
     }
     assert_steady(&redis);
 }

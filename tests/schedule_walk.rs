@@ -200,7 +200,11 @@ impl Case {
             differing(&chain, &expected),
         );
         for _ in 0..20 {
-            let after = from.plus_micros(random.below((2 * hours * HOUR).cast_unsigned()).cast_signed());
+            let after = from.plus_micros(
+                random
+                    .below((2 * hours * HOUR).cast_unsigned())
+                    .cast_signed(),
+            );
             let first = expected.iter().copied().find(|at| *at > after);
             assert_eq!(
                 next(after),

@@ -16,7 +16,7 @@ impl Pauses {
     const LONGEST: Duration = Duration::from_secs(1);
 
     /// The next pause.
-    pub fn next(&mut self) -> Duration {
+    pub fn longer(&mut self) -> Duration {
         let full = (Self::FIRST * 2_u32.pow(self.failures.min(5))).min(Self::LONGEST);
         self.failures += 1;
         full.mul_f64(1.0 - random() / 2.0)
@@ -47,17 +47,17 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_second_and_start_again() {
         let mut pauses = Pauses::default();
-        let first = pauses.next();
+        let first = pauses.longer();
         assert!(
             (Duration::from_millis(25)..=Duration::from_millis(50)).contains(&first),
             "{first:?}"
         );
-        let last = (0..20).map(|_| pauses.next()).last().unwrap();
+        let last = (0..20).map(|_| pauses.longer()).last().unwrap();
         assert!(
             (Duration::from_millis(500)..=Duration::from_secs(1)).contains(&last),
             "{last:?}"
         );
         pauses.reset();
-        assert!(pauses.next() <= Duration::from_millis(50));
+        assert!(pauses.longer() <= Duration::from_millis(50));
     }
 }

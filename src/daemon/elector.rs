@@ -120,7 +120,7 @@ impl<C: Clock> Elector<C> {
                 }
                 Err(error) => {
                     self.store_fails(&error);
-                    let pause = pauses.next();
+                    let pause = pauses.longer();
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = self.stop.cancelled() => {}
@@ -170,7 +170,7 @@ impl<C: Clock> Elector<C> {
                 }
                 Err(error) => {
                     self.store_fails(&error);
-                    pause = pauses.next();
+                    pause = pauses.longer();
                 }
             }
         }
@@ -220,5 +220,5 @@ impl<C: Clock> Elector<C> {
 
 /// Until when a lease of `ttl`, asked for at `started`, may be acted upon.
 fn trusted(started: Duration, ttl: Duration) -> Duration {
-    started + ttl - ttl / 10
+    started + ttl * 9 / 10
 }

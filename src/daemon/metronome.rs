@@ -294,7 +294,7 @@ impl Trouble {
         if !std::mem::replace(&mut self.met, true) {
             tracing::warn!(event = "retrying", %error, "nothing can be committed; trying on");
         }
-        self.pauses.next()
+        self.pauses.longer()
     }
 
     fn over(&mut self) {

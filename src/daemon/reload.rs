@@ -1,12 +1,13 @@
 //! Watches the schedule, compiles what changed, and offers it.
 //!
-//! Directories are watched, not files: editors rename, ConfigMaps swap a symlink, and a watch on a
+//! Directories are watched, not files: editors rename, config maps swap a symlink, and a watch on a
 //! file ends with the first replacement. Any event is only a hint to look again, and so is the
 //! clock, every 30 s: some file systems send nothing. A file that is still being written is left
 //! alone until size and time stand still; content decides, by its digest. A schedule with an error
 //! changes nothing.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +166,7 @@ fn names(names: &[crate::timetable::EntryName]) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+        let _ = write!(text, " and {} more", names.len() - SHOWN);
     }
     text
 }

@@ -178,7 +178,7 @@ pub fn catch_up(
             at,
             count,
             estimated,
-        })
+        });
     };
     let mut gaps = Gaps::default();
     let mut cursor = progress.base();

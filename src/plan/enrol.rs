@@ -98,7 +98,7 @@ pub fn enrol(
     } else {
         News::Nothing
     };
-    let write = (news != News::Nothing || recorded.from.is_none()).then(|| Record {
+    let write = (news != News::Nothing || recorded.from.is_none()).then_some(Record {
         anchor: progress.anchor,
         timing: entry.timing,
         enabled,

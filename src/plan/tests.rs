@@ -253,6 +253,9 @@ fn what_is_only_skipped_is_recorded_as_skipped() {
     assert_eq!(dues[0].skipped[0].count, 2);
 }
 
+/// What differs in a record.
+type Edit = Box<dyn FnOnce(&mut Record)>;
+
 fn recorded(entry: &crate::timetable::Entry, change: impl FnOnce(&mut Record)) -> Recorded {
     let mut record = Record {
         anchor: at(NOON),
@@ -284,7 +287,6 @@ fn only_changes_of_timing_move_what_counts() {
         ..entry.timing
     };
     // (what differs in the record, news, anchor, base)
-    type Edit = Box<dyn FnOnce(&mut Record)>;
     let cases: Vec<(Edit, News, u64, u64)> = vec![
         (Box::new(|_| {}), News::Nothing, 0, 100),
         (Box::new(move |r| r.timing = other), News::Changed, 500, 500),

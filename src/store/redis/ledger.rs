@@ -20,6 +20,9 @@ static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/
 static ENROL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enrol.lua")));
 static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
 
+/// Fields of a hash and their values, as they came.
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Names asked for in one round trip.
 const LOAD: usize = 1_000;
 /// Entries recorded by one script: short enough not to hold up the server.
@@ -356,7 +359,7 @@ impl RedisLedger {
         let mut cursor = 0_u64;
         loop {
             let key = self.keys.entries();
-            let (next, fields): (u64, Vec<(Vec<u8>, Vec<u8>)>) = self
+            let (next, fields): (u64, Fields) = self
                 .link
                 .run(async |connection| {
                     redis::cmd("HSCAN")

@@ -99,7 +99,7 @@ const DAMAGES: &[Damage] = &[
     }),
     ("empty", |path| std::fs::write(path, "").unwrap()),
     ("binary", |path| {
-        std::fs::write(path, [0xff, 0, 7, 0x1b]).unwrap()
+        std::fs::write(path, [0xff, 0, 7, 0x1b]).unwrap();
     }),
     ("misspelt key", |path| {
         let text = std::fs::read_to_string(path).unwrap();

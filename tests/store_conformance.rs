@@ -1,6 +1,7 @@
 //! Every store keeps the same promises: one suite, run on memory, on a file and on a real Redis.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test helper that fails is a test that fails"
 )]
 

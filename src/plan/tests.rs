@@ -47,9 +47,12 @@ fn look(keys: &str, now: u64, able: u64) -> CatchUp {
     )
 }
 
+/// Keys of the entry, seconds fired, what is skipped.
+type Case = (&'static str, &'static [i64], &'static [(Reason, u64)]);
+
 #[test]
 fn misfire_policies_decide_what_a_long_outage_leaves() {
-    let cases: &[(&str, &[i64], &[(Reason, u64)])] = &[
+    let cases: &[Case] = &[
         ("schedule = 10", &[60], &[(Reason::Misfire, 5)]),
         (
             "schedule = 10\nmisfire = 'latest'",

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::config::{Broker, Settings, StoreLocation};
+use crate::config::{Broker, RedisServer, Settings, StoreLocation};
 use crate::dispatch::{
-    AnyPublisher, Atomic, Confirmed, Dispatcher, Folder, memory::MemoryPublisher,
+    AnyPublisher, Confirmed, Dispatcher, Folder, RedisDispatcher, RedisPublisher,
+    memory::MemoryPublisher,
 };
 use crate::store::file::FileStore;
-use crate::store::redis::{Keys, RedisLease, RedisLedger, server::Dialer};
+use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, server::Dialer};
 use crate::store::{AnyLease, AnyLedger};
 
 /// How this instance reaches its store; the same files and the same identity for its whole life.
@@ -83,27 +84,34 @@ impl Links {
         }
     }
 
+    fn redis_publisher(settings: &Settings, servers: &[RedisServer]) -> RedisPublisher {
+        let link = Link::new(Dialer::new(servers), deadline(settings));
+        RedisPublisher::new(link, &settings.conventions)
+    }
+
     /// What publishes and records as `settings` say.
     #[must_use]
     pub fn dispatcher(&self, settings: &Settings) -> Dispatcher {
         match (&settings.broker, &settings.store) {
             (Broker::Redis(brokers), StoreLocation::Redis(stores)) => {
                 let ledger = self.redis_ledger(settings, Dialer::new(stores));
-                Dispatcher::Redis(Box::new(Atomic::new(
-                    ledger,
-                    Dialer::new(brokers).database(),
-                )))
+                let publisher = Self::redis_publisher(settings, brokers);
+                let queues = Dialer::new(brokers).database();
+                Dispatcher::Redis(Box::new(RedisDispatcher::new(ledger, publisher, queues)))
+            }
+            (Broker::Redis(brokers), StoreLocation::File(_)) => {
+                let publisher =
+                    AnyPublisher::Redis(Box::new(Self::redis_publisher(settings, brokers)));
+                Dispatcher::Confirmed(Box::new(Confirmed::new(publisher, self.ledger(settings))))
             }
             (Broker::Filesystem(folders), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
                 AnyPublisher::Folder(Folder::new(folders)),
                 self.ledger(settings),
             ))),
-            (Broker::Amqp(_) | Broker::Redis(_), _) => {
-                Dispatcher::Confirmed(Box::new(Confirmed::new(
-                    AnyPublisher::Memory(MemoryPublisher::default()),
-                    self.ledger(settings),
-                )))
-            }
+            (Broker::Amqp(_), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
+                AnyPublisher::Memory(MemoryPublisher::default()),
+                self.ledger(settings),
+            ))),
         }
     }
 }
@@ -111,7 +119,12 @@ impl Links {
 /// Whether both settings lead to the same store and broker in the same way.
 #[must_use]
 pub fn same(old: &Settings, new: &Settings) -> bool {
-    old.broker == new.broker && old.store == new.store && old.lease_ttl == new.lease_ttl
+    old.broker == new.broker
+        && old.store == new.store
+        && old.lease_ttl == new.lease_ttl
+        && old.store_wait_replicas == new.store_wait_replicas
+        && old.conventions.redis == new.conventions.redis
+        && old.conventions.events == new.conventions.events
 }
 
 fn keys(settings: &Settings) -> Keys {

@@ -78,6 +78,17 @@ impl Confirmed {
         std::mem::take(&mut self.unknown)
     }
 
+    /// Publisher and ledger.
+    pub fn parts(&mut self) -> (&mut AnyPublisher, &mut AnyLedger) {
+        (&mut self.publisher, &mut self.ledger)
+    }
+
+    /// Whether something is published and not yet recorded.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
     /// See [`super::Dispatcher::dispatch`].
     pub async fn dispatch(
         &mut self,

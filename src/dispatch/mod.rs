@@ -5,25 +5,25 @@
 //! ledger did it one after the other.
 //!
 //! - [`scribe`]: from a due item to the message and the record;
-//! - [`atomic`]: one script, exactly once;
 //! - [`confirmed`]: any publisher and any ledger, in the order that `delivery` asks for;
 //! - [`publisher`]: what a publisher is and says;
+//! - [`redis`]: publishes to Redis; exactly once, by one script, while the store is there too;
 //! - [`folder`]: publishes to folders in Kombu's layout;
 //! - [`memory`]: a scripted double for tests of the loop.
 //!
 //! May depend on `store`, `plan`, `timetable`, `config` and what is below them.
 
-pub mod atomic;
 pub mod confirmed;
 pub mod folder;
 pub mod memory;
 pub mod publisher;
+pub mod redis;
 pub mod scribe;
 
-pub use atomic::Atomic;
 pub use confirmed::Confirmed;
 pub use folder::Folder;
 pub use publisher::{AnyPublisher, Parcel, Publisher, Receipt};
+pub use redis::{RedisDispatcher, RedisPublisher};
 pub use scribe::Scribe;
 
 use crate::clock::Timestamp;
@@ -32,13 +32,15 @@ use crate::store::{AnyLedger, StoreError, Term};
 
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
 pub const CHUNK: usize = 128;
+/// Most bytes of messages in one chunk, unless one alone has more.
+pub const CHUNK_BYTES: usize = 512 * 1024;
 
 /// Whichever way of committing fits store and broker.
 #[derive(Debug)]
 pub enum Dispatcher {
-    /// Store and broker are one Redis.
-    Redis(Box<Atomic>),
-    /// They are not.
+    /// Store and broker are Redis servers, perhaps the same.
+    Redis(Box<RedisDispatcher>),
+    /// Any other pair.
     Confirmed(Box<Confirmed>),
 }
 
@@ -56,7 +58,7 @@ impl Dispatcher {
         now: Timestamp,
     ) -> Result<Vec<Outcome>, StoreError> {
         match self {
-            Self::Redis(atomic) => atomic.dispatch(scribe, term, dues, now).await,
+            Self::Redis(redis) => redis.dispatch(scribe, term, dues, now).await,
             Self::Confirmed(confirmed) => confirmed.dispatch(scribe, term, dues, now).await,
         }
     }
@@ -64,7 +66,7 @@ impl Dispatcher {
     /// The ledger behind it.
     pub fn ledger(&mut self) -> &mut AnyLedger {
         match self {
-            Self::Redis(atomic) => atomic.ledger(),
+            Self::Redis(redis) => redis.ledger(),
             Self::Confirmed(confirmed) => confirmed.ledger(),
         }
     }
@@ -73,7 +75,7 @@ impl Dispatcher {
     #[must_use]
     pub fn mode(&self) -> &'static str {
         match self {
-            Self::Redis(atomic) => atomic.mode(),
+            Self::Redis(redis) => redis.mode(),
             Self::Confirmed(_) => "confirmed",
         }
     }

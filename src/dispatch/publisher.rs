@@ -2,6 +2,7 @@
 
 use super::folder::Folder;
 use super::memory::MemoryPublisher;
+use super::redis::RedisPublisher;
 use crate::message::Fire;
 use crate::plan::Due;
 
@@ -87,6 +88,8 @@ pub trait Publisher {
 /// The publisher of whichever broker is configured.
 #[derive(Debug)]
 pub enum AnyPublisher {
+    /// Redis.
+    Redis(Box<RedisPublisher>),
     /// Folders in Kombu's layout.
     Folder(Folder),
     /// A scripted double.
@@ -96,6 +99,7 @@ pub enum AnyPublisher {
 impl Publisher for AnyPublisher {
     async fn ready(&mut self) -> Result<(), String> {
         match self {
+            Self::Redis(redis) => redis.ready().await,
             Self::Folder(folder) => folder.ready().await,
             Self::Memory(memory) => memory.ready().await,
         }
@@ -103,6 +107,7 @@ impl Publisher for AnyPublisher {
 
     async fn publish(&mut self, parcels: &[Parcel<'_>]) -> Vec<Receipt> {
         match self {
+            Self::Redis(redis) => redis.publish(parcels).await,
             Self::Folder(folder) => folder.publish(parcels).await,
             Self::Memory(memory) => memory.publish(parcels).await,
         }

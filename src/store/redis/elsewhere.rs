@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use redis::{Script, Value};
 
 use super::RedisLedger;
-use super::ledger::{outcomes, text};
+use super::fire::{outcomes, text};
 use crate::plan::{Action, Outcome};
 use crate::store::{Claim, Reservation, Settlement, StoreError, Term};
 

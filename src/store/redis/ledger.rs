@@ -1,21 +1,20 @@
-//! The ledger as hashes, and the script that publishes and records in one step.
+//! The ledger as hashes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::{Script, Value};
 
+use super::fire::{outcomes, text};
 use super::keys::Keys;
 use super::link::Link;
 use super::server::Dialer;
 use crate::clock::Timestamp;
 use crate::plan::record::parse_micros;
-use crate::plan::{Action, Outcome, Recorded, Rejection};
+use crate::plan::{Outcome, Recorded};
 use crate::store::{Claim, Ledger, Loaded, Reservation, Settlement, StoreError, Term, Write};
 use crate::timetable::EntryName;
 
-static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim.lua")));
 static ENROL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enrol.lua")));
 static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
@@ -27,37 +26,6 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 const LOAD: usize = 1_000;
 /// Entries recorded by one script: short enough not to hold up the server.
 const ENROLLED: usize = 200;
-
-/// What a fire does to the broker, inside the script that records it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// `LPUSH key message`.
-    Push,
-    /// `PUBLISH channel message`.
-    Publish,
-    /// `PEXPIRE key milliseconds`.
-    Expire,
-}
-
-/// One command of a fire.
-#[derive(Debug, Clone)]
-pub struct Effect {
-    /// The command.
-    pub verb: Verb,
-    /// Key or channel.
-    pub key: Arc<str>,
-    /// Message or milliseconds.
-    pub argument: Arc<[u8]>,
-}
-
-/// A settlement with what it does to the broker.
-#[derive(Debug)]
-pub struct Item<'a> {
-    /// What is recorded.
-    pub settlement: &'a Settlement,
-    /// What is published.
-    pub effects: &'a [Effect],
-}
 
 /// The hashes of one scheduler.
 #[derive(Debug)]
@@ -92,96 +60,14 @@ impl RedisLedger {
         &self.keys
     }
 
+    /// Number of the database that the keys are in.
+    #[must_use]
+    pub fn database(&self) -> i64 {
+        self.database
+    }
+
     pub(super) fn holder(&self, term: Term) -> String {
         format!("{}/{term}", self.instance)
-    }
-
-    /// Publishes and records in one step; `queues` is the number of the database they are in.
-    pub async fn fire(
-        &mut self,
-        term: Term,
-        queues: i64,
-        items: &[Item<'_>],
-    ) -> Result<Vec<Outcome>, StoreError> {
-        let mut call = COMMIT.prepare_invoke();
-        call.key(self.keys.leader())
-            .key(self.keys.last())
-            .key(self.keys.from());
-        call.key(self.keys.count())
-            .key(self.keys.entries())
-            .key(self.keys.paused());
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        for effect in items.iter().flat_map(|item| item.effects) {
-            let next = places.len() + 7;
-            places.entry(&effect.key).or_insert_with(|| {
-                call.key(&*effect.key);
-                next
-            });
-        }
-        call.arg(self.holder(term)).arg(self.database).arg(queues);
-        for Item {
-            settlement,
-            effects,
-        } in items
-        {
-            call.arg(&*settlement.entry)
-                .arg(settlement.fire_time.as_micros());
-            call.arg(if settlement.action == Action::Fire {
-                "F"
-            } else {
-                "S"
-            });
-            call.arg(&settlement.record).arg(effects.len());
-            for effect in *effects {
-                call.arg(match effect.verb {
-                    Verb::Push => "L",
-                    Verb::Publish => "P",
-                    Verb::Expire => "E",
-                });
-                call.arg(places.get(&*effect.key).copied().unwrap_or(0))
-                    .arg(&*effect.argument);
-            }
-        }
-        let reply: Value = self
-            .link
-            .run(async |connection| call.invoke_async(connection).await)
-            .await?;
-        outcomes(reply, items.len())
-    }
-}
-
-/// Reads the reply of `commit.lua` or `claim.lua`; 0 is `Held` here and never returned by the former.
-pub(super) fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, StoreError> {
-    let pairs = match reply {
-        Value::Int(-1) => return Err(StoreError::Deposed),
-        Value::Int(-2) => return Err(StoreError::Corrupt),
-        Value::Array(pairs) if pairs.len() == 2 * expected => pairs,
-        _ => return Err(StoreError::Ambiguous("a reply of another form".into())),
-    };
-    Ok(pairs
-        .chunks_exact(2)
-        .map(|pair| {
-            let detail = text(&pair[1]);
-            let count = detail.parse().unwrap_or(0);
-            match &pair[0] {
-                Value::Int(1) => Outcome::Fired(count),
-                Value::Int(2) => Outcome::AlreadyDone(count),
-                Value::Int(3) => Outcome::Superseded(parse_micros(&detail).unwrap_or_default()),
-                Value::Int(4) => Outcome::Paused,
-                Value::Int(5) => Outcome::Skipped,
-                Value::Int(6) => Outcome::Rejected(Rejection(detail)),
-                _ => Outcome::Held,
-            }
-        })
-        .collect())
-}
-
-pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Int(number) => number.to_string(),
-        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::SimpleString(text) => text.clone(),
-        _ => String::new(),
     }
 }
 

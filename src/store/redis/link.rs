@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::server::Dialer;
@@ -71,6 +72,12 @@ impl Link {
         self.deadline = deadline;
     }
 
+    /// Most time that an operation may take.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// How often a connection was established: a changed number means a new connection.
     #[must_use]
     pub fn dials(&self) -> u64 {
@@ -107,7 +114,13 @@ impl Link {
         operation: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, LinkError> {
         let mut connection = self.connect().await?;
-        match timeout(self.deadline, operation(&mut connection)).await {
+        let reply = timeout(self.deadline, operation(&mut connection)).await;
+        self.judge(reply)
+    }
+
+    /// What a reply means, or its absence at the deadline; drops the connection at any doubt.
+    pub fn judge<T>(&mut self, reply: Result<RedisResult<T>, Elapsed>) -> Result<T, LinkError> {
+        match reply {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
                 let (error, keep) = classify(error);

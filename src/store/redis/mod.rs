@@ -2,20 +2,22 @@
 //!
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
-//! - [`lease`], [`ledger`]: the scripts and their only callers;
+//! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
 //! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
 //! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script
 //! only as KEYS and ARGV.
 
 mod elsewhere;
+pub mod fire;
 pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod link;
 pub mod server;
 
+pub use fire::{Effect, Flight, Item, Verb};
 pub use keys::Keys;
 pub use lease::RedisLease;
-pub use ledger::{Effect, Item, RedisLedger, Verb};
+pub use ledger::RedisLedger;
 pub use link::{Link, LinkError};

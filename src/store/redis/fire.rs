@@ -1,0 +1,208 @@
+//! The script that publishes and records in one step, and how a chunk becomes its call.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, Value};
+use tokio::task::JoinHandle;
+
+use super::ledger::RedisLedger;
+use super::link::LinkError;
+use crate::plan::record::parse_micros;
+use crate::plan::{Action, Outcome, Rejection};
+use crate::store::{Settlement, StoreError, Term};
+
+static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
+
+/// What a fire does to the broker, inside the script that records it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// `LPUSH key message`.
+    Push,
+    /// `PUBLISH channel message`.
+    Publish,
+    /// `PEXPIRE key milliseconds`; comes after the message, its errors are ignored.
+    Expire,
+    /// `PUBLISH channel event`; comes after the message, its errors are ignored.
+    Notify,
+    /// Refuses the message; the argument says why.
+    Refuse,
+}
+
+impl Verb {
+    fn letter(self) -> char {
+        match self {
+            Self::Push => 'L',
+            Self::Publish => 'P',
+            Self::Expire => 'E',
+            Self::Notify => 'N',
+            Self::Refuse => 'X',
+        }
+    }
+}
+
+/// One command of a fire.
+#[derive(Debug, Clone, Copy)]
+pub struct Effect<'a> {
+    /// The command.
+    pub verb: Verb,
+    /// Key or channel.
+    pub key: &'a str,
+    /// Message or milliseconds.
+    pub argument: &'a [u8],
+}
+
+/// A settlement with what it does to the broker.
+#[derive(Debug)]
+pub struct Item<'a> {
+    /// What is recorded.
+    pub settlement: &'a Settlement,
+    /// What is published, in this order.
+    pub effects: &'a [Effect<'a>],
+}
+
+/// A chunk on its way.
+#[derive(Debug)]
+pub struct Flight {
+    items: usize,
+    reply: JoinHandle<Result<RedisResult<Value>, tokio::time::error::Elapsed>>,
+}
+
+impl RedisLedger {
+    /// Publishes and records in one step; `queues` is the number of the database they are in.
+    pub async fn fire(
+        &mut self,
+        term: Term,
+        queues: i64,
+        items: &[Item<'_>],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let flight = self.launch(term, queues, items).await?;
+        self.land(flight).await
+    }
+
+    /// Sends a chunk off. Others may follow before it lands; the server takes them in order, unless
+    /// it has to be sent the script first.
+    pub async fn launch(
+        &mut self,
+        term: Term,
+        queues: i64,
+        items: &[Item<'_>],
+    ) -> Result<Flight, StoreError> {
+        let call = self.call(term, queues, items);
+        let mut connection = self.link().connect().await?;
+        let deadline = self.link().deadline();
+        let reply = tokio::spawn(tokio::time::timeout(deadline, async move {
+            match call.query_async(&mut connection).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    COMMIT.load_async(&mut connection).await?;
+                    call.query_async(&mut connection).await
+                }
+                reply => reply,
+            }
+        }));
+        Ok(Flight {
+            items: items.len(),
+            reply,
+        })
+    }
+
+    /// What became of a chunk, item by item.
+    pub async fn land(&mut self, flight: Flight) -> Result<Vec<Outcome>, StoreError> {
+        let reply = match flight.reply.await {
+            Ok(reply) => self.link().judge(reply)?,
+            Err(error) => return Err(LinkError::Ambiguous(error.to_string()).into()),
+        };
+        outcomes(reply, flight.items)
+    }
+
+    /// The call of the script: keys first, then the items one after the other.
+    fn call(&self, term: Term, queues: i64, items: &[Item<'_>]) -> Cmd {
+        let effects = || items.iter().flat_map(|item| item.effects);
+        let state = self.keys();
+        let mut keys: Vec<&str> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for effect in effects() {
+            // Neighbours mostly share a queue.
+            if effect.verb != Verb::Refuse && keys.last() != Some(&effect.key) {
+                places.entry(effect.key).or_insert_with(|| {
+                    keys.push(effect.key);
+                    keys.len() + 6
+                });
+            }
+        }
+        let bytes: usize = effects().map(|effect| effect.argument.len() + 8).sum();
+        let arguments = 3 + 6 + keys.len() + 3 + 4 * items.len() + effects().count();
+        let mut call = Cmd::with_capacity(arguments, bytes + 400 * items.len() + 512);
+        call.arg("EVALSHA")
+            .arg(COMMIT.get_hash())
+            .arg(6 + keys.len());
+        call.arg(state.leader()).arg(state.last()).arg(state.from());
+        call.arg(state.count())
+            .arg(state.entries())
+            .arg(state.paused());
+        for key in &keys {
+            call.arg(key);
+        }
+        call.arg(self.holder(term)).arg(self.database()).arg(queues);
+        let mut form = String::new();
+        for Item {
+            settlement,
+            effects,
+        } in items
+        {
+            call.arg(&*settlement.entry)
+                .arg(settlement.fire_time.as_micros());
+            form.clear();
+            form.push(if settlement.action == Action::Fire {
+                'F'
+            } else {
+                'S'
+            });
+            for effect in *effects {
+                form.push(effect.verb.letter());
+                let _ = write!(form, "{}", places.get(effect.key).copied().unwrap_or(1));
+            }
+            call.arg(&form).arg(&settlement.record);
+            for effect in *effects {
+                call.arg(effect.argument);
+            }
+        }
+        call
+    }
+}
+
+/// Reads the reply of `commit.lua` or `claim.lua`; 0 is `Held` here and never returned by the former.
+pub(super) fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, StoreError> {
+    let pairs = match reply {
+        Value::Int(-1) => return Err(StoreError::Deposed),
+        Value::Int(-2) => return Err(StoreError::Corrupt),
+        Value::Array(pairs) if pairs.len() == 2 * expected => pairs,
+        _ => return Err(StoreError::Ambiguous("a reply of another form".into())),
+    };
+    Ok(pairs
+        .chunks_exact(2)
+        .map(|pair| {
+            let detail = text(&pair[1]);
+            let count = detail.parse().unwrap_or(0);
+            match &pair[0] {
+                Value::Int(1) => Outcome::Fired(count),
+                Value::Int(2) => Outcome::AlreadyDone(count),
+                Value::Int(3) => Outcome::Superseded(parse_micros(&detail).unwrap_or_default()),
+                Value::Int(4) => Outcome::Paused,
+                Value::Int(5) => Outcome::Skipped,
+                Value::Int(6) => Outcome::Rejected(Rejection(detail)),
+                _ => Outcome::Held,
+            }
+        })
+        .collect())
+}
+
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::SimpleString(text) => text.clone(),
+        _ => String::new(),
+    }
+}

@@ -220,11 +220,7 @@ impl Template {
         };
         match &self.form {
             Form::Amqp(amqp) => amqp.size(&self.context(&fire, 0)),
-            Form::Envelope(pieces) => {
-                let mut out = Vec::new();
-                pieces.render(&self.context(&fire, 0), &mut out);
-                out.len()
-            }
+            Form::Envelope(pieces) => pieces.size(&self.context(&fire, 0)),
         }
     }
 }

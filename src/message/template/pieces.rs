@@ -49,13 +49,27 @@ pub struct Pieces {
 }
 
 /// Collects steps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Builder {
     text: Vec<u8>,
     /// Text up to here belongs to a step.
     taken: usize,
     steps: Vec<Step>,
     own: Vec<u8>,
+}
+
+/// Enough for most envelopes.
+const USUAL: usize = 2_048;
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            text: Vec::with_capacity(USUAL),
+            taken: 0,
+            steps: Vec::with_capacity(32),
+            own: Vec::with_capacity(USUAL / 4),
+        }
+    }
 }
 
 impl Builder {
@@ -177,6 +191,20 @@ impl Pieces {
         properties(&mut builder, plan, route, base64);
         builder.text("}}");
         Self::new(builder, interner)
+    }
+
+    /// The bytes of a rendering.
+    pub fn size(&self, context: &Context<'_>) -> usize {
+        let mut made = Vec::with_capacity(128);
+        let mut lengths = 0;
+        for step in &self.shape.steps {
+            match step {
+                Step::Text(_) => {}
+                Step::Own => lengths += size_of::<u32>(),
+                step => step.write(context, &mut made),
+            }
+        }
+        self.shape.text.len() + self.own.len() - lengths + made.len()
     }
 
     /// Whether both use one copy of what they have in common.

@@ -89,7 +89,7 @@ impl AmqpTemplate {
                         Source::Own(_) => Header::Own,
                         made => Header::Made(made.clone()),
                     };
-                    Ok((key.clone(), header))
+                    Ok((key.as_ref().into(), header))
                 })
                 .collect::<Result<_, Invalid>>()?;
             Ok(Shared {

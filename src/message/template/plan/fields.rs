@@ -1,5 +1,7 @@
 //! A plan in the making: headers, the fields of protocol 1, the event.
 
+use std::borrow::Cow;
+
 use super::super::extra::{Live, Source};
 use super::super::placeholder;
 use super::draft::Draft;
@@ -46,7 +48,7 @@ impl Draft<'_> {
     }
 
     /// The headers of protocol 2, before the user's.
-    pub(super) fn headers(&mut self) -> Vec<(Box<str>, Source)> {
+    pub(super) fn headers(&mut self) -> Vec<(Cow<'static, str>, Source)> {
         let args = self.args_repr("argsrepr");
         let kwargs = self.kwargs_repr("kwargsrepr");
         let options = self.options;
@@ -90,7 +92,7 @@ impl Draft<'_> {
     /// are lost, as in Celery, whose beat always sets headers of its own.
     pub(super) fn add_headers(
         &mut self,
-        headers: &mut Vec<(Box<str>, Source)>,
+        headers: &mut Vec<(Cow<'static, str>, Source)>,
         compression: Option<Compression>,
     ) {
         let ours = [
@@ -105,7 +107,7 @@ impl Draft<'_> {
             for (key, value) in pairs {
                 if key == "celery_beat_task" {
                     for (key, source) in ours.clone() {
-                        put(headers, key, source);
+                        put(headers, key.into(), source);
                     }
                     continue;
                 }
@@ -114,15 +116,15 @@ impl Draft<'_> {
                 } else {
                     Source::Fixed(value.clone())
                 };
-                put(headers, key, source);
+                put(headers, key.clone().into(), source);
             }
         }
         for (key, source) in ours {
-            put(headers, key, source);
+            put(headers, key.into(), source);
         }
         if let Some(compression) = compression {
             let name = Value::from(compression.content_type());
-            put(headers, "compression", Source::Fixed(name));
+            put(headers, "compression".into(), Source::Fixed(name));
         }
     }
 
@@ -225,9 +227,9 @@ impl Draft<'_> {
 }
 
 /// Sets a header, in its place when it is there already.
-fn put(headers: &mut Vec<(Box<str>, Source)>, key: &str, source: Source) {
-    match headers.iter_mut().find(|(k, _)| &**k == key) {
+fn put(headers: &mut Vec<(Cow<'static, str>, Source)>, key: Cow<'static, str>, source: Source) {
+    match headers.iter_mut().find(|(k, _)| *k == key) {
         Some(slot) => slot.1 = source,
-        None => headers.push((key.into(), source)),
+        None => headers.push((key, source)),
     }
 }

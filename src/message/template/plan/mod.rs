@@ -3,6 +3,8 @@
 mod draft;
 mod fields;
 
+use std::borrow::Cow;
+
 use super::extra::{Encoding, Extra, Instant, Source};
 use super::{Job, Route, placeholder};
 use crate::message::conventions::Protocol;
@@ -25,7 +27,7 @@ const LEAKED: &[&str] = &[
 /// A message.
 #[derive(Debug)]
 pub struct Plan {
-    pub headers: Vec<(Box<str>, Source)>,
+    pub headers: Vec<(Cow<'static, str>, Source)>,
     /// Fields of the `task-sent` event between `clock` and `queue`.
     pub event: Vec<(&'static str, Source)>,
     pub correlation_id: Source,

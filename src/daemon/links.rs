@@ -105,7 +105,7 @@ impl Links {
                 Dispatcher::Confirmed(Box::new(Confirmed::new(publisher, self.ledger(settings))))
             }
             (Broker::Filesystem(folders), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
-                AnyPublisher::Folder(Folder::new(folders)),
+                AnyPublisher::Folder(Folder::new(folders, &settings.conventions)),
                 self.ledger(settings),
             ))),
             (Broker::Amqp(_), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(

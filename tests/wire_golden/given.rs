@@ -1,9 +1,9 @@
 //! From a captured case to what `beat` is told.
 
 use beat::message::{
-    Conventions, EventConventions, ExchangeKind, Identity, Interner, Invalid, Job, Options,
-    Protocol, Queue, QueueType, Routes, Routing, RoutingSettings, Serializer, Template, Transport,
-    Value,
+    Conventions, DeliveryMode, EventConventions, ExchangeKind, Identity, Interner, Invalid, Job,
+    Options, Protocol, Queue, QueueType, Routes, Routing, RoutingSettings, Serializer, Template,
+    Transport, Value,
 };
 use beat::schedule::Zone;
 use chrono::{DateTime, NaiveDateTime};
@@ -162,6 +162,7 @@ fn redis(options: &Json, conventions: &mut Conventions) {
             "deadletter_queue" => redis.deadletter_queue = Some(text),
             "fanout_patterns" => redis.fanout_patterns = option.as_bool().unwrap(),
             "fanout_prefix" => redis.fanout_prefix = text,
+            "priority_steps" => redis.priority_steps = (0..10).collect(),
             other => panic!("transport option {other}"),
         }
     }
@@ -189,6 +190,10 @@ fn routing(settings: &Json) -> Result<RoutingSettings, Vec<Invalid>> {
             "task_create_missing_queue_exchange_type" => {
                 routing.create_missing_exchange_type =
                     Some(ExchangeKind::from_name(&text()).map_err(one)?);
+            }
+            "task_default_delivery_mode" => {
+                routing.default_delivery_mode =
+                    DeliveryMode::from_value(&value(setting)).map_err(one)?;
             }
             "task_queue_max_priority" => routing.queue_max_priority = setting.as_i64(),
             "task_queues" => routing.queues = queues(setting)?,

@@ -6,8 +6,7 @@ use uuid::Uuid;
 
 use crate::config::{Broker, RedisServer, Settings, StoreLocation};
 use crate::dispatch::{
-    AnyPublisher, Confirmed, Dispatcher, Folder, RedisDispatcher, RedisPublisher,
-    memory::MemoryPublisher,
+    AmqpPublisher, AnyPublisher, Confirmed, Dispatcher, Folder, RedisDispatcher, RedisPublisher,
 };
 use crate::store::file::FileStore;
 use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, server::Dialer};
@@ -108,10 +107,13 @@ impl Links {
                 AnyPublisher::Folder(Folder::new(folders, &settings.conventions)),
                 self.ledger(settings),
             ))),
-            (Broker::Amqp(_), _) => Dispatcher::Confirmed(Box::new(Confirmed::new(
-                AnyPublisher::Memory(MemoryPublisher::default()),
-                self.ledger(settings),
-            ))),
+            (Broker::Amqp(servers), _) => {
+                let publisher = AmqpPublisher::new(servers, deadline(settings));
+                Dispatcher::Confirmed(Box::new(Confirmed::new(
+                    AnyPublisher::Amqp(Box::new(publisher)),
+                    self.ledger(settings),
+                )))
+            }
         }
     }
 }

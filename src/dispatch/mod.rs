@@ -8,11 +8,13 @@
 //! - [`confirmed`]: any publisher and any ledger, in the order that `delivery` asks for;
 //! - [`publisher`]: what a publisher is and says;
 //! - [`redis`]: publishes to Redis; exactly once, by one script, while the store is there too;
+//! - [`amqp`]: publishes to RabbitMQ;
 //! - [`folder`]: publishes to folders in Kombu's layout;
 //! - [`memory`]: a scripted double for tests of the loop.
 //!
 //! May depend on `store`, `plan`, `timetable`, `config` and what is below them.
 
+pub mod amqp;
 pub mod confirmed;
 pub mod folder;
 pub mod memory;
@@ -20,6 +22,7 @@ pub mod publisher;
 pub mod redis;
 pub mod scribe;
 
+pub use amqp::AmqpPublisher;
 pub use confirmed::Confirmed;
 pub use folder::Folder;
 pub use publisher::{AnyPublisher, Parcel, Publisher, Receipt};

@@ -1,5 +1,6 @@
 //! What publishes, and what it says about each message.
 
+use super::amqp::AmqpPublisher;
 use super::folder::Folder;
 use super::memory::MemoryPublisher;
 use super::redis::RedisPublisher;
@@ -90,6 +91,8 @@ pub trait Publisher {
 pub enum AnyPublisher {
     /// Redis.
     Redis(Box<RedisPublisher>),
+    /// RabbitMQ.
+    Amqp(Box<AmqpPublisher>),
     /// Folders in Kombu's layout.
     Folder(Folder),
     /// A scripted double.
@@ -100,6 +103,7 @@ impl Publisher for AnyPublisher {
     async fn ready(&mut self) -> Result<(), String> {
         match self {
             Self::Redis(redis) => redis.ready().await,
+            Self::Amqp(amqp) => amqp.ready().await,
             Self::Folder(folder) => folder.ready().await,
             Self::Memory(memory) => memory.ready().await,
         }
@@ -108,6 +112,7 @@ impl Publisher for AnyPublisher {
     async fn publish(&mut self, parcels: &[Parcel<'_>]) -> Vec<Receipt> {
         match self {
             Self::Redis(redis) => redis.publish(parcels).await,
+            Self::Amqp(amqp) => amqp.publish(parcels).await,
             Self::Folder(folder) => folder.publish(parcels).await,
             Self::Memory(memory) => memory.publish(parcels).await,
         }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 use uuid::Uuid;
 
 use super::{Cli, Io, LogFormat, code, refuse};
@@ -85,6 +86,9 @@ fn start_logging(format: Option<LogFormat>, env: &Env) -> Result<(), String> {
     });
     let wanted = env.get("BEAT_LOG").unwrap_or("warn,beat=info");
     let filter = EnvFilter::try_new(wanted).map_err(|error| error.to_string())?;
+    // It logs whole messages that come back, arguments and all, and passwords when traced.
+    let quiet = "lapin=off".parse::<Directive>().map_err(|error| error.to_string())?;
+    let filter = filter.add_directive(quiet);
     let colour = !json && io::stderr().is_terminal() && env.get("NO_COLOR").is_none();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

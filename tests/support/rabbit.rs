@@ -23,6 +23,7 @@ pub struct Rabbit {
     node_process: Option<Process>,
     epmd: Process,
     dir: PathBuf,
+    settings: String,
 }
 
 /// A virtual host of its own within a node: empty queues without the seconds that a node takes to start.
@@ -59,6 +60,11 @@ impl Rabbit {
 
     /// A node of one's own, for tests that stop or kill it.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A node of one's own with further lines in its `rabbitmq.conf`.
+    pub fn start_with(settings: &str) -> Self {
         let port = free_port();
         let epmd_port = free_port();
         let dir = folder(port);
@@ -74,6 +80,7 @@ impl Rabbit {
             node_process: None,
             epmd,
             dir,
+            settings: settings.to_owned(),
         };
         rabbit.start_again();
         rabbit
@@ -157,7 +164,10 @@ impl Rabbit {
     pub fn start_again(&mut self) {
         assert!(self.node_process.is_none(), "the node runs already");
         assert!(self.epmd.exited().is_none(), "epmd: {}", self.epmd.log());
-        let conf = format!("listeners.tcp.1 = 127.0.0.1:{}\n", self.port);
+        let conf = format!(
+            "listeners.tcp.1 = 127.0.0.1:{}\n{}\n",
+            self.port, self.settings
+        );
         std::fs::write(self.dir.join("rabbitmq.conf"), conf).expect("it can be written");
         std::fs::write(self.dir.join("plugins"), "[].\n").expect("it can be written");
         let log = self.dir.join("rabbitmq.log");

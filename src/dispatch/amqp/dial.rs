@@ -126,13 +126,11 @@ impl Dialer {
             },
             properties(),
         );
-        let connection = match timeout(deadline, connecting).await {
-            Ok(connection) => connection.map_err(|error| error.to_string())?,
-            Err(_) => {
-                socket.cut();
-                return Err(format!("no answer within {deadline:?}"));
-            }
+        let Ok(connected) = timeout(deadline, connecting).await else {
+            socket.cut();
+            return Err(format!("no answer within {deadline:?}"));
         };
+        let connection = connected.map_err(|error| error.to_string())?;
         Ok(Dialled {
             connection,
             socket,

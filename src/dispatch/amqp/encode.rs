@@ -45,6 +45,9 @@ fn value(field: &Field) -> Result<AMQPValue, String> {
     })
 }
 
+/// Sets one of the properties that are short texts.
+type Set = fn(BasicProperties, ShortString) -> BasicProperties;
+
 /// The properties of `message`, its headers among them.
 pub fn properties(message: &AmqpMessage) -> Result<BasicProperties, String> {
     let given = &message.properties;
@@ -54,7 +57,6 @@ pub fn properties(message: &AmqpMessage) -> Result<BasicProperties, String> {
         .with_headers(table(&message.headers)?)
         .with_delivery_mode(given.delivery_mode)
         .with_priority(given.priority);
-    type Set = fn(BasicProperties, ShortString) -> BasicProperties;
     let texts: [(&Option<String>, Set); 8] = [
         (&given.correlation_id, BasicProperties::with_correlation_id),
         (&given.reply_to, BasicProperties::with_reply_to),

@@ -48,7 +48,7 @@ pub struct Experience {
 enum Landing {
     Confirmed,
     /// It is in no queue.
-    CameBack(String),
+    CameBack,
     Nacked,
     /// Ended together with its channel or connection.
     Failed(Error),
@@ -295,7 +295,7 @@ impl Link {
                 matches!(landing.1, Landing::Confirmed) && letters[landing.0].is(&returned)
             };
             if let Some(landing) = landings.iter_mut().find(is_it) {
-                landing.1 = Landing::CameBack(returned.reply_text.to_string());
+                landing.1 = Landing::CameBack;
             }
         }
         let failed = |landing: &&(usize, Landing)| matches!(landing.1, Landing::Failed(_));
@@ -309,7 +309,7 @@ impl Link {
                     experience.suspects.remove(&letter.entry);
                     Receipt::Confirmed
                 }
-                Landing::CameBack(_) => {
+                Landing::CameBack => {
                     back.push(place);
                     continue;
                 }

@@ -135,7 +135,10 @@ impl AmqpPublisher {
         link.notify(&events, &mut until).await;
         let blocked = link.blocked().map(str::to_owned);
         let doubt = link.doubt.clone();
-        self.say_blocked(blocked);
+        // A new connection hears of a block only when something is published on it.
+        if blocked.is_some() || receipts.contains(&Receipt::Confirmed) {
+            self.say_blocked(blocked);
+        }
         if let Some(why) = doubt {
             self.lose(&why);
         }
@@ -163,7 +166,6 @@ impl Publisher for AmqpPublisher {
                 let server = dialled.server.clone();
                 self.link = Some(Link::new(dialled));
                 self.down = false;
-                self.say_blocked(None);
                 tracing::info!(event = "broker_up", server, "connected");
                 Ok(())
             }

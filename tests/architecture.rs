@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["daemon", "observe"],
     &["dispatch", "store"],
-    &["plan", "timetable", "config"],
+    &["plan", "timetable", "config", "testing"],
     &["message", "schedule"],
     &["clock"],
 ];

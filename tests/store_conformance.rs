@@ -281,7 +281,7 @@ async fn records_are_compared_and_set() {
         assert_eq!(loaded.recorded[0].from, Some(time(5)));
         assert_eq!(loaded.recorded[1].text, "new");
 
-        let others = ledger.load(&names[..1]).await.unwrap().others;
+        let others = ledger.others(&names[..1]).await.unwrap();
         assert_eq!(others, [("f".into(), "new".to_owned())]);
         let forget = Write {
             record: None,
@@ -295,7 +295,7 @@ async fn records_are_compared_and_set() {
                 .unwrap()
                 .is_empty()
         );
-        assert!(ledger.load(&names[..1]).await.unwrap().others.is_empty());
+        assert!(ledger.others(&names[..1]).await.unwrap().is_empty());
     })
     .await;
 }

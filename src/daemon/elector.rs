@@ -72,12 +72,8 @@ impl<C: Clock> Elector<C> {
         while !self.stop.is_cancelled() {
             let ttl = *self.ttl.borrow_and_update();
             let started = self.clock.boot();
-            let stop = self.stop.clone();
-            let campaign = tokio::select! {
-                // A campaign that is cut off may have been won; the lease then ends by itself.
-                campaign = self.lease.campaign(ttl, seen) => campaign,
-                () = stop.cancelled() => break,
-            };
+            // Not cut short by a stop: a lease that was won but not noticed would lock out the others.
+            let campaign = self.lease.campaign(ttl, seen).await;
             if campaign.is_ok() {
                 self.store_answers();
             }
@@ -134,6 +130,8 @@ impl<C: Clock> Elector<C> {
     async fn lead(&mut self, term: Term, started: Duration, mut ttl: Duration) {
         let mut trusted_until = trusted(started, ttl);
         let mut pauses = Pauses::default();
+        // What is left in there is about earlier terms.
+        while self.deposed.try_recv().is_ok() {}
         self.announce(term, trusted_until, None);
         let mut pause = ttl / 3;
         loop {

@@ -74,7 +74,7 @@ impl<C: Clock> Metronome<C> {
             match over {
                 Over::Stopped => return,
                 Over::Deposed => {
-                    let _ = self.deposed.send(term).await;
+                    let _ = self.deposed.try_send(term);
                     // Only the elector may say so again.
                     let still = |leadership: &Leadership| leadership.term() != Some(term);
                     tokio::select! {

@@ -81,7 +81,7 @@ pub async fn take(
         }
         plan.set(Arc::clone(entry), enrolment.progress);
     }
-    writes.extend(retire(&loaded.others, now));
+    writes.extend(retire(&ledger.others(&names).await?, now));
     record(ledger, term, birth.as_deref(), &writes).await?;
     *memory = Memory {
         birth: birth.or(loaded.birth),

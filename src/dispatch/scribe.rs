@@ -3,23 +3,21 @@
 use uuid::Uuid;
 
 use crate::clock::{FireTime, Timestamp};
-use crate::message::{Fire, task_id};
+use crate::message::{Fire, TaskIds};
 use crate::plan::{Action, Due, Record};
 use crate::store::Settlement;
 
 /// Writes messages and records for one scheduler.
 #[derive(Debug, Clone)]
 pub struct Scribe {
-    name: String,
+    ids: TaskIds,
 }
 
 impl Scribe {
     /// The scribe of the scheduler called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-        }
+        Self { ids: TaskIds::new(name) }
     }
 
     /// What is filled into the message of `due` when it is published at `now`.
@@ -38,7 +36,7 @@ impl Scribe {
     /// The task id of `due`: the same at every attempt.
     #[must_use]
     pub fn task_id(&self, due: &Due) -> Uuid {
-        task_id(&self.name, &due.entry.name, due.fire_time)
+        self.ids.of(&due.entry.name, due.fire_time)
     }
 
     /// What is recorded when `due` is published, or skipped, at `now`.
@@ -67,5 +65,8 @@ impl Scribe {
 
 /// `expires = "auto"`: the first fire time later than both the fired one and the moment of publishing.
 fn next_fire_time(due: &Due, now: Timestamp) -> Option<FireTime> {
+    if !due.entry.template.needs_next_fire_time() {
+        return None;
+    }
     due.entry.next_fire(due.anchor, due.fire_time.max(now))
 }

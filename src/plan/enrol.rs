@@ -54,8 +54,10 @@ pub fn enrol(
         } else {
             now
         };
+        // A lost record: counted from the last fire time an interval keeps its phase.
+        let anchor = recorded.last.unwrap_or(now);
         let record = Record {
-            anchor: now,
+            anchor,
             timing: entry.timing,
             enabled,
             task_id: None,
@@ -64,7 +66,7 @@ pub fn enrol(
         };
         return Enrolment {
             progress: Progress {
-                anchor: now,
+                anchor,
                 from,
                 last: recorded.last,
                 count: recorded.count,

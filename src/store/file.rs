@@ -306,6 +306,19 @@ impl Ledger for FileLedger {
         Ok(open.as_ref().ok_or(StoreError::Deposed)?.tables.load(names))
     }
 
+    async fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> Result<Vec<(EntryName, String)>, StoreError> {
+        Ok(self
+            .0
+            .open()
+            .as_ref()
+            .ok_or(StoreError::Deposed)?
+            .tables
+            .others(names))
+    }
+
     async fn enrol(
         &mut self,
         term: Term,

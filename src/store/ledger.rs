@@ -12,8 +12,6 @@ pub struct Loaded {
     pub birth: Option<String>,
     /// One for each name, in the same order.
     pub recorded: Vec<Recorded>,
-    /// Names of stored entries that were not asked for, with their records.
-    pub others: Vec<(EntryName, String)>,
 }
 
 /// A record to write before an entry fires.
@@ -77,6 +75,12 @@ pub trait Ledger {
         names: &[EntryName],
     ) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
+    /// The stored entries that are not among `names`, with their records: they left the schedule.
+    fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> impl Future<Output = Result<Vec<(EntryName, String)>, StoreError>> + Send;
+
     /// Records entries, and `birth` with the last of them. Returns for each entry that somebody else has written
     /// meanwhile its place in `writes`.
     fn enrol(
@@ -132,6 +136,17 @@ impl Ledger for AnyLedger {
             Self::Redis(ledger) => ledger.load(names).await,
             Self::File(ledger) => ledger.load(names).await,
             Self::Memory(ledger) => ledger.load(names).await,
+        }
+    }
+
+    async fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> Result<Vec<(EntryName, String)>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.others(names).await,
+            Self::File(ledger) => ledger.others(names).await,
+            Self::Memory(ledger) => ledger.others(names).await,
         }
     }
 

@@ -148,6 +148,13 @@ impl Ledger for MemoryLedger {
         Ok(self.store.healthy()?.tables.load(names))
     }
 
+    async fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> Result<Vec<(EntryName, String)>, StoreError> {
+        Ok(self.store.healthy()?.tables.others(names))
+    }
+
     async fn enrol(
         &mut self,
         term: Term,

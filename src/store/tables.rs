@@ -122,8 +122,6 @@ impl Tables {
     /// What is recorded of `names`.
     #[must_use]
     pub fn load(&self, names: &[EntryName]) -> Loaded {
-        let known: HashSet<&str> = names.iter().map(|name| &**name).collect();
-        let entries = self.maps.get(&Table::Entries);
         Loaded {
             birth: self.get(Table::Meta, "birth").map(str::to_owned),
             recorded: names
@@ -138,13 +136,20 @@ impl Tables {
                         .to_owned(),
                 })
                 .collect(),
-            others: entries
-                .into_iter()
-                .flatten()
-                .filter(|(name, _)| !known.contains(name.as_str()))
-                .map(|(name, record)| (name.as_str().into(), record.clone()))
-                .collect(),
         }
+    }
+
+    /// Stored entries that are not among `names`, with their records.
+    #[must_use]
+    pub fn others(&self, names: &[EntryName]) -> Vec<(EntryName, String)> {
+        let known: HashSet<&str> = names.iter().map(|name| &**name).collect();
+        self.maps
+            .get(&Table::Entries)
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !known.contains(name.as_str()))
+            .map(|(name, record)| (name.as_str().into(), record.clone()))
+            .collect()
     }
 
     /// Records entries; see [`super::Ledger::enrol`].

@@ -1,5 +1,6 @@
 //! The ledger as hashes.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -116,8 +117,42 @@ impl Ledger for RedisLedger {
                 });
             }
         }
-        loaded.others = self.others(names).await?;
         Ok(loaded)
+    }
+
+    async fn others(
+        &mut self,
+        names: &[EntryName],
+    ) -> Result<Vec<(EntryName, String)>, StoreError> {
+        let known: HashSet<&str> = names.iter().map(|name| &**name).collect();
+        let mut others = Vec::new();
+        let mut cursor = 0_u64;
+        loop {
+            let key = self.keys.entries();
+            let (next, fields): (u64, Fields) = self
+                .link
+                .run(async |connection| {
+                    redis::cmd("HSCAN")
+                        .arg(key)
+                        .arg(cursor)
+                        .arg("COUNT")
+                        .arg(LOAD)
+                        .query_async(connection)
+                        .await
+                })
+                .await?;
+            for (name, record) in fields {
+                if let (Ok(name), Ok(record)) = (String::from_utf8(name), String::from_utf8(record))
+                    && !known.contains(name.as_str())
+                {
+                    others.push((name.into(), record));
+                }
+            }
+            if next == 0 {
+                return Ok(others);
+            }
+            cursor = next;
+        }
     }
 
     async fn enrol(
@@ -230,44 +265,6 @@ impl Ledger for RedisLedger {
         match reply {
             Value::Array(keys) => Ok(keys.iter().map(text).collect()),
             _ => Err(StoreError::Deposed),
-        }
-    }
-}
-
-impl RedisLedger {
-    /// Records of entries that are not among `names`: they left the schedule.
-    async fn others(
-        &mut self,
-        names: &[EntryName],
-    ) -> Result<Vec<(EntryName, String)>, StoreError> {
-        let known: std::collections::HashSet<&str> = names.iter().map(|name| &**name).collect();
-        let mut others = Vec::new();
-        let mut cursor = 0_u64;
-        loop {
-            let key = self.keys.entries();
-            let (next, fields): (u64, Fields) = self
-                .link
-                .run(async |connection| {
-                    redis::cmd("HSCAN")
-                        .arg(key)
-                        .arg(cursor)
-                        .arg("COUNT")
-                        .arg(LOAD)
-                        .query_async(connection)
-                        .await
-                })
-                .await?;
-            for (name, record) in fields {
-                if let (Ok(name), Ok(record)) = (String::from_utf8(name), String::from_utf8(record))
-                    && !known.contains(name.as_str())
-                {
-                    others.push((name.into(), record));
-                }
-            }
-            if next == 0 {
-                return Ok(others);
-            }
-            cursor = next;
         }
     }
 }

@@ -69,6 +69,7 @@ impl Links {
             self.instance.clone(),
             deadline(settings),
         )
+        .wait_for(settings.store_wait_replicas)
     }
 
     fn ledger(&self, settings: &Settings) -> AnyLedger {

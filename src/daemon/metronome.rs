@@ -16,7 +16,7 @@ use super::office::{self, Memory};
 use super::report;
 use crate::clock::{Clock, StepDetector, Timestamp};
 use crate::config::Loaded;
-use crate::dispatch::{CHUNK, Dispatcher, Scribe};
+use crate::dispatch::{Dispatcher, Scribe};
 use crate::plan::{Due, Plan};
 use crate::store::{StoreError, Term};
 
@@ -107,7 +107,7 @@ impl<C: Clock> Metronome<C> {
                 report::clock_step(step);
                 plan.set_able_since(self.clock.wall());
             }
-            let dues = plan.due(self.clock.wall(), CHUNK);
+            let dues = plan.due(self.clock.wall(), self.dispatcher.room());
             if dues.is_empty() {
                 self.nap(plan.next_wake()).await;
             } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
@@ -193,7 +193,7 @@ impl<C: Clock> Metronome<C> {
     ) -> Result<(), Over> {
         if new.timetable.digest != old.timetable.digest {
             loop {
-                let dues = plan.due(new.timetable.loaded_at, CHUNK);
+                let dues = plan.due(new.timetable.loaded_at, self.dispatcher.room());
                 if dues.is_empty() {
                     break;
                 }
@@ -226,6 +226,7 @@ impl<C: Clock> Metronome<C> {
         loaded: &Loaded,
         dues: Vec<Due>,
     ) -> Result<(), Over> {
+        let mut in_doubt = false;
         loop {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
@@ -266,10 +267,15 @@ impl<C: Clock> Metronome<C> {
                     return Ok(());
                 }
                 Err(error @ StoreError::Ambiguous(_)) => {
+                    in_doubt = true;
                     self.trouble(term, &error).await?;
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.trouble(term, &error).await?;
+                    if in_doubt {
+                        // What an earlier attempt did is still not known.
+                        continue;
+                    }
                     // Nothing was done: what is due by then is decided anew.
                     for due in &dues {
                         plan.rearm(due.slot);

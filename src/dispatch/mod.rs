@@ -74,6 +74,16 @@ impl Dispatcher {
         }
     }
 
+    /// Most items to hand to [`Dispatcher::dispatch`] at once: several chunks, where one can be
+    /// rendered while the server works on another.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match self.mode() {
+            "atomic" => 4 * CHUNK,
+            _ => CHUNK,
+        }
+    }
+
     /// `"atomic"` or `"confirmed"`, for logs and status.
     #[must_use]
     pub fn mode(&self) -> &'static str {

@@ -123,7 +123,7 @@ async fn declares_what_it_publishes_to() {
     )
     .await;
     let table = std::fs::read_to_string(root.path().join("control/media.exchange")).unwrap();
-    assert_eq!(table, r##"[["media.#","^media\\..*?$","feeds"]]"##);
+    assert_eq!(table, r#"[["media.#","^media\\..*?$","feeds"]]"#);
 }
 
 /// Nothing is dropped in silence, and nothing harms its neighbours.

@@ -74,7 +74,9 @@ impl RedisLedger {
             .link()
             .run(async |connection| call.invoke_async(connection).await)
             .await?;
-        outcomes(reply, items.len())
+        let outcomes = outcomes(reply, items.len())?;
+        self.replicated(&outcomes).await;
+        Ok(outcomes)
     }
 }
 

@@ -113,7 +113,9 @@ impl RedisLedger {
             Ok(reply) => self.link().judge(reply)?,
             Err(error) => return Err(LinkError::Ambiguous(error.to_string()).into()),
         };
-        outcomes(reply, flight.items)
+        let outcomes = outcomes(reply, flight.items)?;
+        self.replicated(&outcomes).await;
+        Ok(outcomes)
     }
 
     /// The call of the script: keys first, then the items one after the other.

@@ -9,6 +9,7 @@ use redis::{Script, Value};
 use super::fire::{outcomes, text};
 use super::keys::Keys;
 use super::link::Link;
+use super::replicas::Replicas;
 use super::server::Dialer;
 use crate::clock::Timestamp;
 use crate::plan::record::parse_micros;
@@ -35,6 +36,7 @@ pub struct RedisLedger {
     keys: Keys,
     instance: String,
     database: i64,
+    replicas: Replicas,
 }
 
 impl RedisLedger {
@@ -47,7 +49,15 @@ impl RedisLedger {
             keys,
             instance,
             database,
+            replicas: Replicas::default(),
         }
+    }
+
+    /// Waits for `replicas` replicas (`store_wait_replicas`) after each chunk.
+    #[must_use]
+    pub fn wait_for(mut self, replicas: u32) -> Self {
+        self.replicas = Replicas::new(replicas);
+        self
     }
 
     /// The connection, for what else belongs on it.
@@ -65,6 +75,10 @@ impl RedisLedger {
     #[must_use]
     pub fn database(&self) -> i64 {
         self.database
+    }
+
+    pub(super) async fn replicated(&mut self, outcomes: &[Outcome]) {
+        self.replicas.wait(&mut self.link, outcomes).await;
     }
 
     pub(super) fn holder(&self, term: Term) -> String {

@@ -3,6 +3,7 @@
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
 //! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
+//! - [`replicas`]: `store_wait_replicas`;
 //! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
 //! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script
@@ -14,6 +15,7 @@ pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod link;
+pub mod replicas;
 pub mod server;
 
 pub use fire::{Effect, Flight, Item, Verb};

@@ -13,7 +13,7 @@
 //! | broker | `SELECT ROLE EXISTS` | `<state_key_prefix>*` (the probe) |
 //! | | `SADD SMEMBERS MULTI EXEC` | `_kombu.binding*` |
 //! | | `EVALSHA SCRIPT|LOAD ZADD TIME`, for queues with `x-expires` | `_kombu.binding*` |
-//! | | `LPUSH PEXPIRE PUBLISH`, while not atomic | queues, fanout and event channels |
+//! | | `LPUSH PEXPIRE PUBLISH TYPE`, while not atomic | queues, fanout and event channels |
 //! | store | `SELECT ROLE GET SET EVALSHA SCRIPT|LOAD TYPE EXISTS HMGET HGET HSET HDEL HEXISTS HSCAN INCR PEXPIRE DEL TIME PUBLISH SUBSCRIBE WAIT` | `<state_key_prefix>*` |
 //! | | `LPUSH PEXPIRE PUBLISH`, while atomic | queues, fanout and event channels |
 

@@ -68,11 +68,14 @@ impl Publisher for RedisPublisher {
             .iter()
             .map(|parcel| &parcel.due.entry.template)
             .collect();
-        let addresses = match self.addresses(&templates).await {
+        let mut addresses = match self.addresses(&templates).await {
             Ok(addresses) => addresses,
             // Nothing is published yet: a lost reply to a look-up leaves no doubt.
             Err(error) => return vec![Receipt::unsent(error.to_string()); parcels.len()],
         };
+        if let Err(error) = self.switchboard.refuse_halves(&mut addresses).await {
+            return vec![Receipt::unsent(error.to_string()); parcels.len()];
+        }
         let mut mail = Mail::default();
         for (parcel, address) in parcels.iter().zip(addresses) {
             self.write(&mut mail, &parcel.due.entry.template, &parcel.fire, address);

@@ -280,6 +280,47 @@ impl Switchboard {
         lost
     }
 
+    /// Refuses messages for several queues of which one is no list: the others must not get a copy at
+    /// each attempt.
+    pub async fn refuse_halves(&mut self, addresses: &mut [Address]) -> Result<(), LinkError> {
+        let several: Vec<&mut Address> = addresses
+            .iter_mut()
+            .filter(|address| {
+                address
+                    .as_ref()
+                    .is_ok_and(|steps| pushes(steps).nth(1).is_some())
+            })
+            .collect();
+        if several.is_empty() {
+            return Ok(());
+        }
+        let mut pipe = redis::pipe();
+        for key in several
+            .iter()
+            .flat_map(|address| address.iter().flat_map(|steps| pushes(steps)))
+        {
+            pipe.cmd("TYPE").arg(key);
+        }
+        let kinds: Vec<String> = self
+            .link
+            .run(async |connection| pipe.query_async(connection).await)
+            .await?;
+        let mut kinds = kinds.into_iter();
+        for address in several {
+            let mut bad = None;
+            for key in address.iter().flat_map(|steps| pushes(steps)) {
+                let kind = kinds.next().unwrap_or_default();
+                if kind != "list" && kind != "none" {
+                    bad = Some(format!("WRONGTYPE the queue {key} is a {kind}"));
+                }
+            }
+            if let Some(why) = bad {
+                *address = Err(Rejection(why));
+            }
+        }
+        Ok(())
+    }
+
     fn address(&self, template: &Template, destination: &RedisDestination) -> Address {
         let mut steps = Vec::with_capacity(1);
         match destination {
@@ -319,6 +360,13 @@ impl Switchboard {
             }
         }
     }
+}
+
+fn pushes(steps: &[Step]) -> impl Iterator<Item = &str> {
+    steps.iter().filter_map(|step| match step {
+        Step::Push(key) => Some(key.as_str()),
+        Step::Publish(_) | Step::Expire(..) => None,
+    })
 }
 
 /// What cannot be declared may exist all the same: whether messages arrive decides.

@@ -1,14 +1,10 @@
-//! `beat run`: logging, identity, runtime, and then the daemon.
-
-use std::io::{self, IsTerminal};
+//! `beat run`: identity, log, runtime, and then the daemon.
 
 use rustls::crypto::ring;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
 use uuid::Uuid;
 
-use super::{Cli, Io, LogFormat, code, refuse};
-use crate::config::{Env, Purpose, Report, Sources, load};
+use super::{Cli, Io, code, log, refuse};
+use crate::config::{Purpose, Report, Sources, load};
 use crate::daemon::{self, Options};
 use crate::message::Identity;
 
@@ -28,7 +24,7 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, io).unwrap_or(code::INVALID),
     };
-    if let Err(why) = start_logging(cli.log_format, io.env) {
+    if let Err(why) = log::start(cli.log_format, io.env) {
         let _ = writeln!(io.err, "error: BEAT_LOG: {why}");
         return code::INVALID;
     }
@@ -77,33 +73,4 @@ fn this_process() -> Identity {
         reply_to: Uuid::new_v4(),
         utcoffset_hours: 0.0,
     }
-}
-
-/// Text for people on a terminal, one JSON object a line otherwise; both on stderr.
-fn start_logging(format: Option<LogFormat>, env: &Env) -> Result<(), String> {
-    let json = format.map_or(!io::stderr().is_terminal(), |format| {
-        format == LogFormat::Json
-    });
-    let wanted = env.get("BEAT_LOG").unwrap_or("warn,beat=info");
-    let filter = EnvFilter::try_new(wanted).map_err(|error| error.to_string())?;
-    // It logs whole messages that come back, arguments and all, and passwords when traced.
-    let quiet = "lapin=off".parse::<Directive>().map_err(|error| error.to_string())?;
-    let filter = filter.add_directive(quiet);
-    let colour = !json && io::stderr().is_terminal() && env.get("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_ansi(colour);
-    let started = if json {
-        subscriber
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init()
-    } else {
-        subscriber.try_init()
-    };
-    started.map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 //! | file | command |
 //! |---|---|
 //! | `args` | clap's definition of all of them, with the texts of `--help` |
-//! | `daemon` | `beat run` |
+//! | `daemon`, `log` | `beat run` |
 //! | `check` | `beat check` |
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
 //! | `diff` | `beat diff` |
@@ -16,6 +16,7 @@ mod args;
 mod check;
 mod daemon;
 mod diff;
+mod log;
 mod moment;
 mod preview;
 mod rows;

@@ -17,7 +17,9 @@ impl Scribe {
     /// The scribe of the scheduler called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { ids: TaskIds::new(name) }
+        Self {
+            ids: TaskIds::new(name),
+        }
     }
 
     /// What is filled into the message of `due` when it is published at `now`.

@@ -116,7 +116,7 @@ impl Dues {
         let Broker::Amqp(servers) = &self.settings.broker else {
             panic!("no RabbitMQ")
         };
-        AmqpPublisher::new(servers, Duration::from_secs(10))
+        AmqpPublisher::new(servers, Duration::from_secs(10), Duration::from_secs(10))
     }
 
     /// Messages a second.

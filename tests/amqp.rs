@@ -1,6 +1,7 @@
 //! The publisher against a real RabbitMQ: what arrives, what is refused, what is told of each message.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test helper that fails is a test that fails"
 )]
 
@@ -64,7 +65,7 @@ impl Rig {
             panic!("no RabbitMQ")
         };
         Self {
-            publisher: AmqpPublisher::new(servers, DEADLINE),
+            publisher: AmqpPublisher::new(servers, DEADLINE, DEADLINE),
             loaded,
             fires: 0,
             receipts: Vec::new(),
@@ -73,15 +74,13 @@ impl Rig {
 
     /// One entry for each name, to the queue or with the options that are given.
     fn with_entries(broker_url: &str, settings: &str, entries: &[(&str, &str)]) -> Self {
-        let entries: String = entries
-            .iter()
-            .map(|(name, options)| {
-                format!(
-                    "[beat_schedule.{name}]\ntask = 't'\nschedule = 1\noptions = {{ {options} }}\n"
-                )
-            })
-            .collect();
-        Self::new(broker_url, &format!("{settings}\n{entries}"))
+        let mut toml = format!("{settings}\n");
+        for (name, options) in entries {
+            toml += &format!(
+                "[beat_schedule.{name}]\ntask = 't'\nschedule = 1\noptions = {{ {options} }}\n"
+            );
+        }
+        Self::new(broker_url, &toml)
     }
 
     /// Publishes the next fire time of every entry, in order of their names.
@@ -360,6 +359,34 @@ async fn a_broker_that_falls_silent_is_given_up_within_the_deadline() {
     // What was held back belongs to a connection that its end has closed: it is not delivered.
     proxy.heal_by_reset();
     assert_eq!(rig.fire_again().await, [CONFIRMED]);
+    assert_eq!(arrived(&vhost.url(), "celery"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_stands_still_holds_up_nobody_and_doubles_nothing() {
+    let (rabbit, vhost) = vhost();
+    let entries = [("a", ""), ("b", "queue = 'other'")];
+    let mut rig = Rig::with_entries(&vhost.url(), "", &entries);
+    assert_eq!(rig.fire().await, [CONFIRMED; 2]);
+    let process = |act: &str| {
+        let name = &vhost.name;
+        rabbit.eval(&format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"{name}\">>, queue, <<\"celery\">>)), \
+             sys:{act}(amqqueue:get_pid(Q))."
+        ))
+    };
+    process("suspend");
+    let receipts = rig.fire().await;
+    assert_eq!(receipts[1], CONFIRMED);
+    for _ in 0..2 {
+        let receipts = rig.fire_again().await;
+        let Receipt::Failed(Failure { scope, .. }) = &receipts[0] else {
+            panic!("{receipts:?}")
+        };
+        assert_eq!(*scope, Scope::Message);
+    }
+    process("resume");
+    assert_eq!(rig.fire_again().await, [CONFIRMED; 2]);
     assert_eq!(arrived(&vhost.url(), "celery"), 2);
 }
 

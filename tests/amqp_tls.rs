@@ -76,7 +76,7 @@ async fn connect(url: &str, settings: &str) -> Result<(), String> {
     let Broker::Amqp(servers) = &loaded.settings.broker else {
         return Err("no RabbitMQ".into());
     };
-    AmqpPublisher::new(servers, Duration::from_secs(5))
+    AmqpPublisher::new(servers, Duration::from_secs(5), Duration::from_secs(5))
         .ready()
         .await
 }

@@ -109,7 +109,8 @@ impl Links {
                 self.ledger(settings),
             ))),
             (Broker::Amqp(servers), _) => {
-                let publisher = AmqpPublisher::new(servers, deadline(settings));
+                let patience = settings.broker_connection_timeout;
+                let publisher = AmqpPublisher::new(servers, deadline(settings), patience);
                 Dispatcher::Confirmed(Box::new(Confirmed::new(
                     AnyPublisher::Amqp(Box::new(publisher)),
                     self.ledger(settings),
@@ -123,6 +124,7 @@ impl Links {
 #[must_use]
 pub fn same(old: &Settings, new: &Settings) -> bool {
     old.broker == new.broker
+        && old.broker_connection_timeout == new.broker_connection_timeout
         && old.store == new.store
         && old.lease_ttl == new.lease_ttl
         && old.store_wait_replicas == new.store_wait_replicas

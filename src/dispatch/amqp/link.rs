@@ -68,8 +68,9 @@ pub struct Link {
     pub(super) connection: Connection,
     pub(super) topology: Topology,
     pub(super) events: Events,
-    /// On their way since the broker blocked the connection. They cannot be taken back, and are not
-    /// published again: their confirms come when it is unblocked.
+    /// On their way, by task id, without a confirm in time: the broker blocked the connection, or
+    /// one of its queues stands still. They cannot be taken back, and are not published again while
+    /// the connection lives: their confirms may still come.
     pub(super) flights: HashMap<Uuid, Flight>,
     /// Came back, and not yet told apart.
     pub(super) returned: Vec<BasicReturnMessage>,

@@ -5,7 +5,9 @@
 //! | `publisher` | [`AmqpPublisher`]: one link at a time, dialled anew after any doubt |
 //! | `dial`, `tls` | from the configured nodes to a connection |
 //! | `link` | one connection: what is declared, what is on its way, whether it is blocked |
+//! | `letter` | a message with what it needs; what was learned of entries and queues |
 //! | `post` | one batch: publish all, then collect the confirms |
+//! | `notices` | `task-sent` events |
 //! | `topology` | declarations, as kombu makes them |
 //! | `encode` | neutral messages in the client library's types |
 //!
@@ -22,7 +24,9 @@
 
 mod dial;
 mod encode;
+mod letter;
 mod link;
+mod notices;
 mod post;
 mod publisher;
 mod tls;

@@ -1,48 +1,21 @@
 //! One batch: publish all, then collect the confirms, and tell what became of each message.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use lapin::message::BasicReturnMessage;
-use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
-use lapin::{BasicProperties, Channel, Confirmation, Error, ExchangeKind, PublisherConfirm};
-use uuid::Uuid;
+use lapin::options::ConfirmSelectOptions;
+use lapin::{Channel, Confirmation, Error};
+use tokio::time::{sleep, timeout};
 
-use super::encode::{properties, short};
+use super::letter::{Experience, Letter, send};
 use super::link::{Cause, Flight, Lane, Link, Until};
-use super::topology::Refusals;
 use crate::dispatch::publisher::{Receipt, Scope};
-use crate::message::{AmqpMessage, Queue};
-use crate::timetable::EntryName;
 
-/// A message with what it needs.
-#[derive(Debug)]
-pub struct Letter {
-    /// Its task id.
-    pub id: Uuid,
-    /// Whose it is.
-    pub entry: EntryName,
-    /// The message.
-    pub message: AmqpMessage,
-    /// The same in the library's types.
-    pub properties: BasicProperties,
-    /// Comes back when no queue takes it.
-    pub mandatory: bool,
-    /// What has to be declared for it to arrive.
-    pub queue: Option<Arc<Queue>>,
-    /// The event to send when it has arrived.
-    pub event: Option<AmqpMessage>,
-}
-
-/// What was learned of entries and queues; outlives connections.
-#[derive(Debug, Default)]
-pub struct Experience {
-    /// Declarations that the broker refused.
-    pub refusals: Refusals,
-    /// Entries that were among the unconfirmed when a channel or connection was closed for what
-    /// was sent on it, and how often; they are published alone until they are confirmed.
-    pub suspects: HashMap<EntryName, u32>,
-}
+/// How long a living connection is given for one answer beyond the deadline.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// More unconfirmed messages than these are not kept in mind; the connection is given up instead.
+const MOST_FLYING: usize = 10_000;
+const NO_TIME: &str = "no time was left";
 
 /// What was heard of a message.
 enum Landing {
@@ -54,8 +27,10 @@ enum Landing {
     Failed(Error),
     /// Never handed to the connection.
     Unsent(String),
-    /// Nothing yet.
+    /// Nothing, from nobody.
     Silent(String),
+    /// No confirm yet, on a connection that lives.
+    Slow,
 }
 
 type Landings = Vec<(usize, Landing)>;
@@ -75,7 +50,7 @@ impl Link {
         let mut back = self.sort(letters, landings, Lane::Together, &mut receipts, experience);
         for last in [false, true] {
             open.append(&mut back);
-            if open.is_empty() {
+            if open.is_empty() || until.is_elapsed() {
                 break;
             }
             if let Err(why) = self.declare(letters, &open, experience, until).await {
@@ -107,7 +82,7 @@ impl Link {
                 }
             }
         }
-        let doubt = self.doubt.clone().unwrap_or_default();
+        let doubt = self.doubt.clone().unwrap_or_else(|| NO_TIME.to_owned());
         let receipts = receipts.into_iter();
         receipts
             .map(|receipt| receipt.unwrap_or_else(|| Receipt::unsent(doubt.clone())))
@@ -141,7 +116,7 @@ impl Link {
         Ok(())
     }
 
-    /// Waits for those of `letters` that are on their way since before; the others stay in `open`.
+    /// Asks after those of `letters` that are on their way since before; the others stay in `open`.
     async fn land_flights(
         &mut self,
         letters: &[Arc<Letter>],
@@ -158,21 +133,29 @@ impl Link {
         });
         let mut landings = Landings::new();
         for (place, mut flight) in flights {
+            // While the broker is blocked there is nothing else to do.
+            let blocked = self.blocked().is_some();
             tokio::select! {
                 biased;
-                landed = &mut flight => landings.push((place, self.landing(landed))),
-                () = &mut *until => {
-                    // Still blocked, presumably; otherwise the next attempt gives it up.
-                    let why = self.blocked().map(str::to_owned);
-                    if why.is_none() {
-                        self.doubt = Some("no confirm although the broker is not blocked".to_owned());
-                    }
-                    self.flights.insert(letters[place].id, flight);
-                    landings.push((place, Landing::Silent(why.unwrap_or_default())));
+                landed = &mut flight => {
+                    landings.push((place, self.landing(landed)));
+                    continue;
                 }
+                () = sleep(PATIENCE), if !blocked => {}
+                () = &mut *until => {}
             }
+            landings.push((place, self.still_flying()));
+            self.flights.insert(letters[place].id, flight);
         }
         landings
+    }
+
+    /// What is said of a message that is on its way and stays so.
+    fn still_flying(&mut self) -> Landing {
+        match self.blocked() {
+            Some(why) => Landing::Silent(format!("blocked: {why}")),
+            None => Landing::Slow,
+        }
     }
 
     /// Publishes `places` one after the other on one channel, then waits for all confirms.
@@ -196,6 +179,9 @@ impl Link {
         if let Some(why) = &self.doubt {
             return unsent(why, &places);
         }
+        if until.is_elapsed() {
+            return unsent(NO_TIME, &places);
+        }
         let channel = tokio::select! {
             channel = self.lane(lane) => channel,
             () = &mut *until => Err("no answer to the opening of a channel".to_owned()),
@@ -209,7 +195,6 @@ impl Link {
         };
         let mut landings = Landings::new();
         let mut flights: Vec<(usize, Flight)> = Vec::with_capacity(places.len());
-        let mut late = false;
         for (done, &place) in places.iter().enumerate() {
             let mut sending = Box::pin(send(Arc::clone(&channel), Arc::clone(&letters[place])));
             let halt = tokio::select! {
@@ -230,41 +215,67 @@ impl Link {
                     self.block.insert(why).clone()
                 }
                 () = &mut *until => {
-                    late = true;
-                    landings.push((place, Landing::Silent("the message was not taken in time".to_owned())));
-                    "no time was left".to_owned()
+                    let why = "a message was not taken in time".to_owned();
+                    landings.push((place, Landing::Silent(why.clone())));
+                    self.doubt = Some(why.clone());
+                    why
                 }
             };
             landings.extend(unsent(&halt, &places[done + 1..]));
             break;
         }
+        landings.extend(self.collect(&channel, letters, flights, until).await);
+        landings
+    }
+
+    /// Waits for the confirms of `flights`. Those that do not come stay on their way while the
+    /// connection lives: its broker has them, and publishing them again would double them.
+    async fn collect(
+        &mut self,
+        channel: &Channel,
+        letters: &[Arc<Letter>],
+        flights: Vec<(usize, Flight)>,
+        until: &mut Until<'_>,
+    ) -> Landings {
+        let mut landings = Landings::with_capacity(flights.len());
+        let mut flying = Vec::new();
         for (place, mut flight) in flights {
+            let waiting = self.block.is_none() && !until.is_elapsed();
             let landed = tokio::select! {
                 biased;
                 landed = &mut flight => Some(landed),
-                why = self.events.blocked(), if self.block.is_none() => {
+                why = self.events.blocked(), if waiting => {
                     self.block = Some(why);
                     None
                 }
-                // What is blocked is asked for again, with its confirm, by the next attempt.
-                () = std::future::ready(()), if self.block.is_some() => None,
-                () = &mut *until, if !late => {
-                    late = true;
-                    None
-                }
-                () = std::future::ready(()), if late => None,
+                () = &mut *until, if waiting => None,
+                () = std::future::ready(()), if !waiting => None,
             };
             match landed {
                 Some(landed) => landings.push((place, self.landing(landed))),
-                None if self.block.is_some() => {
-                    self.flights.insert(letters[place].id, flight);
-                    landings.push((place, Landing::Silent("blocked".to_owned())));
-                }
-                None => landings.push((place, Landing::Silent("no confirm in time".to_owned()))),
+                None => flying.push((place, flight)),
             }
         }
-        if late && self.block.is_none() {
+        if flying.is_empty() {
+            return landings;
+        }
+        let lives = self.block.is_some()
+            || timeout(
+                PATIENCE,
+                channel.confirm_select(ConfirmSelectOptions::default()),
+            )
+            .await
+            .is_ok_and(|answer| answer.is_ok());
+        if !lives || self.flights.len() > MOST_FLYING {
             self.doubt = Some("no confirm in time".to_owned());
+        }
+        for (place, flight) in flying {
+            let landing = match &self.doubt {
+                Some(why) => Landing::Silent(why.clone()),
+                None => self.still_flying(),
+            };
+            landings.push((place, landing));
+            self.flights.insert(letters[place].id, flight);
         }
         landings
     }
@@ -319,6 +330,7 @@ impl Link {
                 }
                 Landing::Unsent(why) => Receipt::unsent(why),
                 Landing::Silent(why) => Receipt::lost(why),
+                Landing::Slow => Receipt::failed("no confirm yet", Scope::Message, true),
                 Landing::Failed(error) => {
                     let (cause, why) = (Cause::of(&error), error.to_string());
                     if cause != Cause::Channel {
@@ -338,80 +350,4 @@ impl Link {
         }
         back
     }
-
-    /// Sends the events of `letters`; whatever goes wrong is nobody's trouble.
-    pub async fn notify(&mut self, events: &[AmqpMessage], until: &mut Until<'_>) {
-        if events.is_empty() || self.doubt.is_some() || self.blocked().is_some() {
-            return;
-        }
-        tokio::select! {
-            sent = self.send_events(events) => if sent.is_err() {
-                self.notices = None;
-                self.notices_declared = false;
-            },
-            () = until => self.doubt = Some("an event was not taken in time".to_owned()),
-        }
-    }
-
-    async fn send_events(&mut self, events: &[AmqpMessage]) -> Result<(), String> {
-        let say = |error: Error| error.to_string();
-        let channel = match &self.notices {
-            Some(channel) if channel.status().connected() => channel.clone(),
-            _ => self.connection.create_channel().await.map_err(say)?,
-        };
-        for event in events {
-            let exchange = short(&event.exchange)?;
-            if !std::mem::replace(&mut self.notices_declared, true) {
-                let options = ExchangeDeclareOptions {
-                    durable: true,
-                    ..ExchangeDeclareOptions::default()
-                };
-                let topic = ExchangeKind::Topic;
-                let arguments = lapin::types::FieldTable::default();
-                channel
-                    .exchange_declare(exchange.clone(), topic, options, arguments)
-                    .await
-                    .map_err(say)?;
-            }
-            let (key, options) = (short(&event.routing_key)?, BasicPublishOptions::default());
-            channel
-                .basic_publish(exchange, key, options, &event.body, properties(event)?)
-                .await
-                .map_err(say)?;
-        }
-        self.notices = Some(channel);
-        Ok(())
-    }
-}
-
-impl Letter {
-    /// Whether `returned` is this message.
-    fn is(&self, returned: &BasicReturnMessage) -> bool {
-        let delivery = &returned.delivery;
-        let (ours, theirs) = (&self.properties, &delivery.properties);
-        delivery.exchange.as_str() == self.message.exchange
-            && delivery.routing_key.as_str() == self.message.routing_key
-            && theirs.correlation_id() == ours.correlation_id()
-            && theirs.message_id() == ours.message_id()
-            && delivery.data == self.message.body
-    }
-}
-
-/// Hands a message to the connection.
-async fn send(channel: Arc<Channel>, letter: Arc<Letter>) -> lapin::Result<PublisherConfirm> {
-    let message = &letter.message;
-    let short = |text: &str| short(text).map_err(|why| Error::from(std::io::Error::other(why)));
-    let options = BasicPublishOptions {
-        mandatory: letter.mandatory,
-        immediate: false,
-    };
-    channel
-        .basic_publish(
-            short(&message.exchange)?,
-            short(&message.routing_key)?,
-            options,
-            &message.body,
-            letter.properties.clone(),
-        )
-        .await
 }

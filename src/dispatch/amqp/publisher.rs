@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use super::dial::Dialer;
 use super::encode;
+use super::letter::{Experience, Letter};
 use super::link::Link;
-use super::post::{Experience, Letter};
 use crate::config::AmqpServers;
 use crate::dispatch::publisher::{Parcel, Publisher, Receipt};
 use crate::message::{AmqpMessage, ExchangeKind};
@@ -17,6 +17,8 @@ use crate::message::{AmqpMessage, ExchangeKind};
 pub struct AmqpPublisher {
     dialer: Dialer,
     deadline: Duration,
+    /// `broker_connection_timeout`. Nothing is reserved or claimed meanwhile.
+    patience: Duration,
     link: Option<Link>,
     experience: Experience,
     /// Events of this process so far.
@@ -36,12 +38,13 @@ impl std::fmt::Debug for AmqpPublisher {
 }
 
 impl AmqpPublisher {
-    /// Publishes to `servers`; every call ends within `deadline`.
+    /// Publishes to `servers`: connects within `patience`, every other call ends within `deadline`.
     #[must_use]
-    pub fn new(servers: &AmqpServers, deadline: Duration) -> Self {
+    pub fn new(servers: &AmqpServers, deadline: Duration, patience: Duration) -> Self {
         Self {
             dialer: Dialer::new(servers),
             deadline,
+            patience,
             link: None,
             experience: Experience::default(),
             events: 0,
@@ -161,7 +164,7 @@ impl Publisher for AmqpPublisher {
                 (Ok(()), _) => return Ok(()),
             }
         }
-        match self.dialer.dial(self.deadline).await {
+        match self.dialer.dial(self.patience).await {
             Ok(dialled) => {
                 let server = dialled.server.clone();
                 self.link = Some(Link::new(dialled));

@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,9 +77,11 @@ impl Rig {
     fn with_entries(broker_url: &str, settings: &str, entries: &[(&str, &str)]) -> Self {
         let mut toml = format!("{settings}\n");
         for (name, options) in entries {
-            toml += &format!(
+            write!(
+                toml,
                 "[beat_schedule.{name}]\ntask = 't'\nschedule = 1\noptions = {{ {options} }}\n"
-            );
+            )
+            .unwrap();
         }
         Self::new(broker_url, &toml)
     }

@@ -1,12 +1,14 @@
 //! Two instances, their state in Redis, their messages in RabbitMQ, and what goes wrong between them.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "a test helper that fails is a test that fails"
 )]
 
 mod support;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use support::beat::Launch;
@@ -46,10 +48,12 @@ impl Scene {
             .map(|name| (*name, "*"))
             .chain([("slow", "*/6")])
         {
-            toml += &format!(
+            write!(
+                toml,
                 "[beat_schedule.{name}]\ntask = 'tasks.add'\n\
                  schedule = {{ crontab = '{seconds} * * * * *' }}\n{entry_keys}\n"
-            );
+            )
+            .unwrap();
         }
         let launch = Launch::schedule(&toml);
         let proxies: Vec<Proxy> = (0..2).map(|_| Proxy::start(vhost.port())).collect();
@@ -97,7 +101,7 @@ impl Scene {
             .cluster
             .0
             .iter()
-            .flat_map(|beat| beat.lines())
+            .flat_map(support::beat::Beat::lines)
             .collect();
         drop(self.cluster);
         let rows = drain_amqp(&self.vhost.url(), "celery");

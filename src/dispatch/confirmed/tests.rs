@@ -20,8 +20,8 @@ struct Instance {
     term: Term,
 }
 
-fn down() -> Option<StoreError> {
-    Some(StoreError::Unavailable("down".into()))
+fn down() -> StoreError {
+    StoreError::Unavailable("down".into())
 }
 
 async fn leader(store: &MemoryStore, name: &str) -> Instance {
@@ -154,7 +154,9 @@ async fn what_is_published_is_recorded_when_the_store_returns_and_not_published_
         let mut leader = leader(&store, "a").await;
         leader.publisher.script([script]);
         let broken = store.clone();
-        leader.publisher.then(move || broken.set_fault(down()));
+        leader
+            .publisher
+            .then(move || broken.set_fault(Some(down())));
         let unrecorded = leader.fire(&dues).await;
         assert!(
             matches!(unrecorded, Err(StoreError::Ambiguous(_))),

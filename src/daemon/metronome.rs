@@ -1,7 +1,7 @@
 //! The loop: wait for the next send instant, dispatch what is due, settle it.
 //!
-//! One task owns the plan, so nothing is locked. It naps at most a second and reads the wall clock
-//! anew each time: timers stop during suspend and do not notice when the clock is set.
+//! One task owns the plan, so nothing is locked. Its naps are short and it reads the wall clock anew
+//! each time: timers stop during suspend and do not notice when the clock is set.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Pauses;
+use super::control::Controller;
 use super::elector::Leadership;
 use super::links::{self, Links};
 use super::office::{self, Memory};
@@ -20,8 +21,9 @@ use crate::dispatch::{Dispatcher, Scribe};
 use crate::plan::{Due, Plan};
 use crate::store::{StoreError, Term};
 
-/// Longest nap: what a step of the clock or a suspend can cost.
-const NAP: Duration = Duration::from_secs(1);
+/// How often the requests of operators are looked at. It is also the longest nap, and so what a
+/// step of the clock or a suspend can cost.
+const LISTEN: Duration = Duration::from_millis(250);
 
 /// The task that fires.
 pub struct Metronome<C> {
@@ -92,6 +94,7 @@ impl<C: Clock> Metronome<C> {
             return over;
         }
         let mut steps = StepDetector::new(&self.clock);
+        let mut asked = None;
         loop {
             if let Some(over) = self.is_over(term) {
                 return over;
@@ -107,6 +110,14 @@ impl<C: Clock> Metronome<C> {
                 report::clock_step(step);
                 plan.set_able_since(self.clock.wall());
             }
+            // A new leader carries out what waits before it fires.
+            let boot = self.clock.boot();
+            if asked.is_none_or(|at| boot >= at + LISTEN) {
+                asked = Some(boot);
+                if self.control(term, plan, &loaded).await.is_some() {
+                    return Over::Deposed;
+                }
+            }
             let dues = plan.due(self.clock.wall(), self.dispatcher.room());
             if dues.is_empty() {
                 self.nap(plan.next_wake()).await;
@@ -114,6 +125,20 @@ impl<C: Clock> Metronome<C> {
                 return over;
             }
         }
+    }
+
+    /// Carries out what operators ask; `Some` when the lease was found lost. Trouble with the store
+    /// is left to the next commit, which says so.
+    async fn control(&mut self, term: Term, plan: &mut Plan, loaded: &Loaded) -> Option<()> {
+        let mut controller = Controller {
+            clock: &self.clock,
+            dispatcher: &mut self.dispatcher,
+            scribe: &self.scribe,
+            term,
+            plan,
+            loaded,
+        };
+        matches!(controller.run().await, Err(StoreError::Deposed)).then_some(())
     }
 
     /// Whether this term, or the process, is over.
@@ -125,7 +150,7 @@ impl<C: Clock> Metronome<C> {
     }
 
     async fn nap(&mut self, wake: Option<Timestamp>) {
-        let nap = wake.map_or(NAP, |at| at.since(self.clock.wall()).min(NAP));
+        let nap = wake.map_or(LISTEN, |at| at.since(self.clock.wall()).min(LISTEN));
         tokio::select! {
             () = tokio::time::sleep(nap) => {}
             _ = self.leadership.changed() => {}

@@ -3,12 +3,14 @@
 //! - [`elector`] stands for election and announces the leadership;
 //! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
+//! - [`control`] carries out what operators ask;
 //! - [`reload`] watches the schedule and offers what it compiled;
 //! - [`links`] builds store and broker from the settings;
 //! - [`report`] turns outcomes into log lines;
 //! - [`run`] starts them and stops them in order: stop firing, resign, end.
 
 pub mod backoff;
+pub mod control;
 pub mod elector;
 pub mod links;
 pub mod metronome;

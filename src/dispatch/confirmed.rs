@@ -22,6 +22,7 @@ use super::scribe::Scribe;
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Due, Outcome, Rejection};
+use crate::store::control::{Carried, Order};
 use crate::store::{AnyLedger, Claim, Ledger, Reservation, Settlement, StoreError, Term};
 use crate::timetable::{Delivery, EntryName};
 
@@ -64,6 +65,24 @@ impl Confirmed {
             ledger,
             sent: HashMap::new(),
             unknown: Vec::new(),
+        }
+    }
+
+    /// See [`super::Dispatcher::trigger`]. A repeat after a crash has the same task id.
+    pub async fn trigger(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        order: &Order,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Carried, StoreError> {
+        let fire = scribe.trigger(due, &order.id, now);
+        let receipts = self.publisher.publish(&[Parcel { due, fire }]).await;
+        match receipts.into_iter().next() {
+            Some(Receipt::Confirmed) => self.ledger.obey(term, order).await,
+            Some(Receipt::Failed(failure)) => Ok(Carried::Refused(failure.why)),
+            None => Ok(Carried::Refused("the publisher did not answer".to_owned())),
         }
     }
 

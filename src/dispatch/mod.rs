@@ -31,6 +31,7 @@ pub use scribe::Scribe;
 
 use crate::clock::Timestamp;
 use crate::plan::{Due, Outcome};
+use crate::store::control::{Carried, Order};
 use crate::store::{AnyLedger, StoreError, Term};
 
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
@@ -63,6 +64,21 @@ impl Dispatcher {
         match self {
             Self::Redis(redis) => redis.dispatch(scribe, term, dues, now).await,
             Self::Confirmed(confirmed) => confirmed.dispatch(scribe, term, dues, now).await,
+        }
+    }
+
+    /// Publishes one message of `due`'s entry because `order` asks for it, and answers.
+    pub async fn trigger(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        order: &Order,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Carried, StoreError> {
+        match self {
+            Self::Redis(redis) => redis.trigger(scribe, term, order, due, now).await,
+            Self::Confirmed(confirmed) => confirmed.trigger(scribe, term, order, due, now).await,
         }
     }
 

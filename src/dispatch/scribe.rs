@@ -35,6 +35,16 @@ impl Scribe {
         }
     }
 
+    /// What is filled in when the entry of `due` is published at `now` because the request `id`
+    /// asks for it.
+    #[must_use]
+    pub fn trigger(&self, due: &Due, id: &str, now: Timestamp) -> Fire {
+        Fire {
+            task_id: self.ids.of_trigger(&due.entry.name, id),
+            ..self.fire(due, now)
+        }
+    }
+
     /// The task id of `due`: the same at every attempt.
     #[must_use]
     pub fn task_id(&self, due: &Due) -> Uuid {

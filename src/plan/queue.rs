@@ -99,6 +99,17 @@ impl Plan {
         self.arm(index);
     }
 
+    /// Fire times up to `instant` do not count any more.
+    pub fn skip_to(&mut self, name: &str, instant: Timestamp) {
+        let Some(&index) = self.names.get(name) else {
+            return;
+        };
+        self.disarm(index);
+        let progress = &mut self.slots[index].progress;
+        progress.from = progress.from.max(instant);
+        self.arm(index);
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, name: &str) {
         if let Some(index) = self.names.remove(name) {

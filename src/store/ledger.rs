@@ -1,5 +1,6 @@
 //! What was fired, and from when each entry counts.
 
+use super::control::{Carried, Order, Request};
 use super::{StoreError, Term, file::FileLedger, memory::MemoryLedger, redis::RedisLedger};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::{Action, Outcome, Recorded};
@@ -200,6 +201,24 @@ impl Ledger for AnyLedger {
             Self::Redis(ledger) => ledger.repair(term).await,
             Self::File(ledger) => ledger.repair(term).await,
             Self::Memory(ledger) => ledger.repair(term).await,
+        }
+    }
+}
+
+impl AnyLedger {
+    /// The oldest requests of operators that are not carried out yet, with the store's time.
+    pub async fn waiting(&mut self) -> Result<(Vec<Request>, Timestamp), StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.waiting().await,
+            Self::File(_) | Self::Memory(_) => Ok((Vec::new(), Timestamp::EPOCH)),
+        }
+    }
+
+    /// Carries out and answers a request that publishes nothing into the store's own Redis.
+    pub async fn obey(&mut self, term: Term, order: &Order) -> Result<Carried, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.obey(term, order, ledger.database(), &[]).await,
+            Self::File(_) | Self::Memory(_) => Ok(Carried::Before),
         }
     }
 }

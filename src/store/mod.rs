@@ -4,9 +4,12 @@
 //! - [`file`]: an embedded database with a lock, for the instances of one host;
 //! - [`memory`]: a double for tests of the loop.
 //!
+//! [`control`] is what operators ask of the leader.
+//!
 //! [`Lease`] and [`Ledger`] are the seams; one conformance suite runs on every implementation.
 //! May depend on `plan`, `timetable`, `config` and what is below them.
 
+pub mod control;
 pub mod file;
 pub mod lease;
 pub mod ledger;

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::dispatch::{AnyPublisher, CHUNK, CHUNK_BYTES, Confirmed, Scribe};
 use crate::message::Template;
 use crate::plan::{Action, Due, Outcome};
+use crate::store::control::{Carried, Order};
 use crate::store::redis::{Flight, Item, LinkError, RedisLedger};
 use crate::store::{AnyLedger, Settlement, StoreError, Term};
 
@@ -102,6 +103,35 @@ impl RedisDispatcher {
             now,
         };
         batch.commit(addresses).await
+    }
+
+    /// See [`crate::dispatch::Dispatcher::trigger`].
+    pub async fn trigger(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        order: &Order,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Carried, StoreError> {
+        self.look().await?;
+        if self.mode != Mode::Atomic {
+            return self.confirmed.trigger(scribe, term, order, due, now).await;
+        }
+        let queues = self.queues;
+        let (ledger, publisher) = self.parts()?;
+        let template = &due.entry.template;
+        let addresses = publisher
+            .addresses(&[template])
+            .await
+            .map_err(|error| not_done(&error))?;
+        let mut mail = Mail::default();
+        for address in addresses {
+            let fire = scribe.trigger(due, &order.id, now);
+            publisher.write(&mut mail, template, &fire, address);
+        }
+        let (effects, _) = mail.effects(publisher.events());
+        ledger.obey(term, order, queues, &effects).await
     }
 
     fn parts(&mut self) -> Result<(&mut RedisLedger, &mut RedisPublisher), StoreError> {

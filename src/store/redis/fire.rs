@@ -31,7 +31,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    fn letter(self) -> char {
+    pub(super) fn letter(self) -> char {
         match self {
             Self::Push => 'L',
             Self::Publish => 'P',

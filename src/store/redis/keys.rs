@@ -73,6 +73,30 @@ impl Keys {
         self.key("reserved")
     }
 
+    /// Stream: requests of operators.
+    #[must_use]
+    pub fn control(&self) -> String {
+        self.key("control")
+    }
+
+    /// String: id of the last request that was carried out.
+    #[must_use]
+    pub fn control_cursor(&self) -> String {
+        self.key("control_cursor")
+    }
+
+    /// String: the answer to a request.
+    #[must_use]
+    pub fn reply(&self, id: &str) -> String {
+        self.key(&format!("reply:{id}"))
+    }
+
+    /// Hash: instance → what it says of itself.
+    #[must_use]
+    pub fn instances(&self) -> String {
+        self.key("instances")
+    }
+
     /// Channel: resignations.
     #[must_use]
     pub fn wake(&self) -> String {

@@ -1,5 +1,6 @@
 //! Lease and ledger in one Redis server.
 //!
+//! - [`control`]: requests of operators;
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
 //! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
@@ -9,6 +10,7 @@
 //! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script
 //! only as KEYS and ARGV.
 
+pub mod control;
 mod elsewhere;
 pub mod fire;
 pub mod keys;

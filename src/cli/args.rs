@@ -78,6 +78,34 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Show what differs between two schedules, and how fire times move
     Diff(DiffArgs),
+    /// Show who leads, which instances run, and where each entry stands, live
+    Status {
+        /// Form of the output
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: StatusFormat,
+    },
+    /// Have the leader publish an entry once, now; its fire times do not move
+    Trigger {
+        /// The entry
+        #[arg(value_name = "NAME")]
+        entry: String,
+    },
+    /// Skip the fire times of an entry, or of all, until they are resumed
+    Pause {
+        /// The entry, or --all
+        #[command(flatten)]
+        what: Target,
+
+        /// Why; `status` shows it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+    /// Go on with a paused entry, or with all, counting from now
+    Resume {
+        /// The entry, or --all
+        #[command(flatten)]
+        what: Target,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -112,6 +140,36 @@ pub struct CheckArgs {
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+/// One entry or all of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// The entry
+    #[arg(value_name = "NAME")]
+    pub entry: Option<String>,
+
+    /// All entries
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl Target {
+    /// As requests name it: the entry, or `*`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.entry.as_deref().unwrap_or("*")
+    }
+}
+
+/// Form of `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// `text` or `json`.

@@ -7,6 +7,7 @@
 //! | `check` | `beat check` |
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
 //! | `diff` | `beat diff` |
+//! | `status`, `control`, `remote` | `beat status`, `trigger`, `pause`, `resume` |
 //! | `moment` | instants as they are typed |
 //!
 //! Data goes to stdout, everything else to stderr. Commands write to what [`Io`] holds and return
@@ -14,12 +15,15 @@
 
 mod args;
 mod check;
+mod control;
 mod daemon;
 mod diff;
 mod log;
 mod moment;
 mod preview;
+mod remote;
 mod rows;
+mod status;
 mod timeline;
 
 use std::io::{self, Write};
@@ -28,11 +32,12 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser};
 use uuid::Uuid;
 
-pub use args::{Cli, Command, LogFormat, PreviewArgs, RunArgs};
+pub use args::{Cli, Command, LogFormat, PreviewArgs, RunArgs, StatusFormat, Target};
 
 use crate::clock::Clock;
 use crate::config::{Env, Loaded, Purpose, Report, Sources, load};
 use crate::message::Identity;
+use crate::store::control::Verb;
 
 /// Exit codes: done; failed at run time; wrong usage or an invalid schedule.
 pub mod code {
@@ -94,6 +99,12 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Some(Command::Preview(args)) => preview::run(&cli, args, io),
         Some(Command::Check(args)) => check::run(&cli, args, io),
         Some(Command::Diff(args)) => diff::run(args, io),
+        Some(Command::Status { format }) => status::run(&cli, *format, io),
+        Some(Command::Trigger { entry }) => control::run(&cli, Verb::Trigger, entry, "", io),
+        Some(Command::Pause { what, reason }) => {
+            control::run(&cli, Verb::Pause, what.name(), reason, io)
+        }
+        Some(Command::Resume { what }) => control::run(&cli, Verb::Resume, what.name(), "", io),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "beat", &mut io.out);
             Ok(code::OK)

@@ -9,7 +9,7 @@ use crate::dispatch::{
     AmqpPublisher, AnyPublisher, Confirmed, Dispatcher, Folder, RedisDispatcher, RedisPublisher,
 };
 use crate::store::file::FileStore;
-use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, server::Dialer};
+use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, Remote, server::Dialer};
 use crate::store::{AnyLease, AnyLedger};
 
 /// How this instance reaches its store; the same files and the same identity for its whole life.
@@ -87,6 +87,19 @@ impl Links {
     fn redis_publisher(settings: &Settings, servers: &[RedisServer]) -> RedisPublisher {
         let link = Link::new(Dialer::new(servers), deadline(settings));
         RedisPublisher::new(link, &settings.conventions)
+    }
+
+    /// What talks to the store without leading, where it is a Redis.
+    #[must_use]
+    pub fn remote(&self, settings: &Settings) -> Option<Remote> {
+        match &settings.store {
+            StoreLocation::Redis(servers) => Some(Remote::new(
+                Dialer::new(servers),
+                keys(settings),
+                deadline(settings),
+            )),
+            StoreLocation::File(_) => None,
+        }
     }
 
     /// What publishes and records as `settings` say.

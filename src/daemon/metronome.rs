@@ -43,6 +43,8 @@ pub struct Metronome<C> {
     pub scribe: Scribe,
     /// Finish the chunk in flight and end.
     pub stop: CancellationToken,
+    /// How messages are committed, for status.
+    pub mode: watch::Sender<Option<&'static str>>,
     /// Whether commits fail at present.
     pub trouble: Trouble,
 }
@@ -273,6 +275,9 @@ impl<C: Clock> Metronome<C> {
             {
                 Ok(outcomes) => {
                     self.trouble.over();
+                    let mode = Some(self.dispatcher.mode());
+                    self.mode
+                        .send_if_modified(|old| std::mem::replace(old, mode) != mode);
                     let done = self.clock.wall();
                     for (due, outcome) in dues.iter().zip(&outcomes) {
                         let settled = plan.settle(due, outcome, done);

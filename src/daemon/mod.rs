@@ -3,6 +3,7 @@
 //! - [`elector`] stands for election and announces the leadership;
 //! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
+//! - [`presence`] tells the other instances about this one;
 //! - [`control`] carries out what operators ask;
 //! - [`reload`] watches the schedule and offers what it compiled;
 //! - [`links`] builds store and broker from the settings;
@@ -15,6 +16,7 @@ pub mod elector;
 pub mod links;
 pub mod metronome;
 pub mod office;
+pub mod presence;
 pub mod reload;
 pub mod report;
 pub mod run;

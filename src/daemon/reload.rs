@@ -25,6 +25,9 @@ const STILL: Duration = Duration::from_millis(250);
 /// How often is looked without any hint.
 const POLL: Duration = Duration::from_secs(30);
 
+/// Why the last reload was refused; `None` when it was not.
+pub type Refusal = Option<String>;
+
 /// The task that keeps the schedule up to date.
 pub struct Reload<C> {
     /// Files and directories, as on the command line.
@@ -37,6 +40,8 @@ pub struct Reload<C> {
     pub digest: u64,
     /// Where a good schedule is offered.
     pub schedule: watch::Sender<Arc<Loaded>>,
+    /// Why the last reload was refused.
+    pub refused: watch::Sender<Refusal>,
     /// SIGHUP.
     pub asked: mpsc::Receiver<()>,
     /// End.
@@ -51,7 +56,6 @@ impl<C: Clock> Reload<C> {
         let (hints, mut hinted) = mpsc::channel::<()>(1);
         let mut watcher = watch_directories(&self.paths, hints);
         let mut state = look(&self.paths);
-        let mut refused = None;
         loop {
             let asked = tokio::select! {
                 Some(()) = hinted.recv() => false,
@@ -66,7 +70,7 @@ impl<C: Clock> Reload<C> {
             state = self.wait_until_still(now).await;
             // A watched directory may have been replaced.
             watcher.again(&self.paths);
-            self.load(asked, &mut refused).await;
+            self.load(asked).await;
         }
     }
 
@@ -81,7 +85,7 @@ impl<C: Clock> Reload<C> {
         }
     }
 
-    async fn load(&mut self, asked: bool, refused: &mut Option<String>) {
+    async fn load(&mut self, asked: bool) {
         let (paths, env, identity) = (self.paths.clone(), self.env.clone(), self.identity.clone());
         let (digest, at) = (self.digest, self.clock.wall());
         // Compiling a large schedule must not hold up the loop.
@@ -96,25 +100,26 @@ impl<C: Clock> Reload<C> {
         let offered = match loaded.await {
             Ok(Ok(None)) => {
                 // What was refused is gone again.
-                *refused = None;
+                self.refused
+                    .send_if_modified(|refused| refused.take().is_some());
                 return;
             }
             Ok(Ok(Some((new, digest)))) => self.offer(new, digest),
             Ok(Err(report)) => Err(first_of(&report)),
             Err(error) => Err(format!("loading was interrupted: {error}")),
         };
-        match offered {
-            Ok(()) => *refused = None,
-            // Said once for one fault, however often it is looked at, and at each SIGHUP.
-            Err(why) if !asked && refused.as_ref() == Some(&why) => {}
-            Err(why) => {
-                tracing::error!(
-                    event = "reload_refused",
-                    error = why.as_str(),
-                    "the old schedule stays in force"
-                );
-                *refused = Some(why);
-            }
+        // Said once for one fault, however often it is looked at, and at each SIGHUP.
+        let why = offered.err();
+        let is_new = *self.refused.borrow() != why;
+        if let Some(why) = why.as_deref().filter(|_| asked || is_new) {
+            tracing::error!(
+                event = "reload_refused",
+                error = why,
+                "the old schedule stays in force"
+            );
+        }
+        if is_new {
+            self.refused.send_replace(why);
         }
     }
 

@@ -12,14 +12,19 @@ use tokio_util::sync::CancellationToken;
 use super::elector::{Elector, Leadership};
 use super::links::Links;
 use super::metronome::{Metronome, Trouble};
+use super::presence::Announcer;
 use super::reload::Reload;
 use crate::clock::SystemClock;
-use crate::config::{Env, Loaded};
+use crate::config::{Env, Loaded, Settings};
 use crate::dispatch::Scribe;
 use crate::message::Identity;
+use crate::store::presence::Presence;
 
 /// Longest wait for the chunk in flight, and again for the resignation.
 const PATIENCE: Duration = Duration::from_millis(2_400);
+
+/// Longest wait for the announcement that this instance is gone.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What the daemon is started with.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     let (ttl, ttls) = watch::channel(settings.lease_ttl);
     let (schedule, schedules) = watch::channel(Arc::clone(&loaded));
     let (ask, asked) = mpsc::channel(1);
+    let (refused, refusals) = watch::channel(None);
+    let (mode, modes) = watch::channel(None);
     let stop_firing = CancellationToken::new();
     let stop_leading = CancellationToken::new();
 
@@ -76,6 +83,19 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         }
         .run(),
     );
+    let announcer = links.remote(settings).map(|remote| {
+        let announcer = Announcer {
+            remote,
+            this: this_instance(&links, settings),
+            leadership: leads.clone(),
+            schedule: schedules.clone(),
+            refused: refusals,
+            mode: modes,
+            stop: stop_leading.clone(),
+            clock: SystemClock,
+        };
+        tokio::spawn(announcer.run())
+    });
     let metronome = tokio::spawn(
         Metronome {
             clock: SystemClock,
@@ -86,6 +106,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             links,
             scribe: Scribe::new(&settings.name),
             stop: stop_firing.clone(),
+            mode,
             trouble: Trouble::default(),
         }
         .run(),
@@ -97,6 +118,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             identity: options.identity,
             digest: options.digest,
             schedule,
+            refused,
             asked,
             stop: stop_firing.clone(),
             clock: SystemClock,
@@ -113,6 +135,9 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         let _ = timeout(PATIENCE, metronome).await;
         stop_leading.cancel();
         let _ = timeout(PATIENCE, elector).await;
+        if let Some(announcer) = announcer {
+            let _ = timeout(FAREWELL, announcer).await;
+        }
         let _ = reload.await;
     };
     tokio::select! {
@@ -121,6 +146,18 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     }
     tracing::info!(event = "stopped");
     Ok(())
+}
+
+/// What this instance says of itself and never changes.
+fn this_instance(links: &Links, settings: &Settings) -> Presence {
+    Presence {
+        instance: links.instance().to_owned(),
+        host: settings.conventions.identity.hostname.clone(),
+        pid: settings.conventions.identity.pid,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        tzdata: crate::schedule::zone_source().to_string(),
+        ..Presence::default()
+    }
 }
 
 /// A reloaded `lease_ttl` counts from the next renewal.

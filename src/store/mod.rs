@@ -14,6 +14,7 @@ pub mod file;
 pub mod lease;
 pub mod ledger;
 pub mod memory;
+pub mod presence;
 pub mod redis;
 pub mod tables;
 

@@ -4,6 +4,7 @@
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
 //! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
+//! - [`remote`]: what is said and asked without leading;
 //! - [`replicas`]: `store_wait_replicas`;
 //! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
@@ -17,6 +18,7 @@ pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod link;
+pub mod remote;
 pub mod replicas;
 pub mod server;
 
@@ -25,3 +27,4 @@ pub use keys::Keys;
 pub use lease::RedisLease;
 pub use ledger::RedisLedger;
 pub use link::{Link, LinkError};
+pub use remote::Remote;

@@ -1,0 +1,41 @@
+//! What the commands that talk to the store have in common.
+
+use std::time::Duration;
+
+use super::{Cli, Io, code, nobody, refuse};
+use crate::config::{Loaded, Purpose, StoreLocation};
+use crate::store::redis::{Keys, Remote, server::Dialer};
+
+/// Each call to the store ends within this.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Loads the schedule, connects to its store and runs `work`; the error is an exit code, and what
+/// is wrong has been said.
+pub fn with<T>(
+    cli: &Cli,
+    io: &mut Io<'_>,
+    work: impl AsyncFnOnce(Remote, &Loaded) -> T,
+) -> Result<(T, Loaded), u8> {
+    let loaded = cli
+        .load(io.env, &nobody(), io.clock, Purpose::Run)
+        .map_err(|report| refuse(&report, io).unwrap_or(code::INVALID))?;
+    let StoreLocation::Redis(servers) = &loaded.settings.store else {
+        let _ = writeln!(
+            io.err,
+            "error: the store is a file; this command needs a store in Redis"
+        );
+        return Err(code::FAILED);
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let keys = Keys::new(&loaded.settings.state_key_prefix, &loaded.settings.name);
+    let remote = Remote::new(Dialer::new(servers), keys, DEADLINE);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let _ = writeln!(io.err, "error: {error}");
+            code::FAILED
+        })?;
+    let done = runtime.block_on(work(remote, &loaded));
+    Ok((done, loaded))
+}

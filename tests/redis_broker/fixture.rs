@@ -1,4 +1,5 @@
 //! A leader's dispatcher without the daemon around it.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::Arc;
 use std::time::Duration;

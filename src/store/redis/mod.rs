@@ -5,7 +5,7 @@
 //! - [`link`]: one connection that is replaced at the first doubt;
 //! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
 //! - [`remote`]: what is said and asked without leading;
-//! - [`replicas`]: `store_wait_replicas`;
+//! - [`replicas`]: waits for them (`store_wait_replicas`);
 //! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
 //! Each script is headed by a table of its KEYS, ARGV and replies. Names and values reach a script

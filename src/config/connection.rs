@@ -22,6 +22,8 @@ use crate::message::RedisConventions;
 #[derive(Default)]
 pub(super) struct Connection {
     urls: [Option<Given>; 5],
+    /// A URL was given and refused.
+    refused: bool,
     broker_tls: TlsSettings,
     state_tls: TlsSettings,
     transport: UrlContext,
@@ -83,6 +85,7 @@ impl Connection {
                 text,
                 place: item.place(),
             });
+            self.refused |= self.urls[index].is_none();
             return true;
         }
         if let Some(key) = name.strip_prefix("broker_tls_") {
@@ -242,6 +245,9 @@ impl Connection {
                 out,
             )?
         } else {
+            if self.refused {
+                return None;
+            }
             if required {
                 out.push(
                     Finding::error("no broker: broker_url is not set")
@@ -278,6 +284,8 @@ impl Connection {
             )?
         } else if let Some(store) = broker.default_store(name) {
             store
+        } else if self.refused {
+            return None;
         } else if required {
             out.push(
                 Finding::error("state_url is not set, and an AMQP broker cannot hold the state")

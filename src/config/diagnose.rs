@@ -206,13 +206,22 @@ impl Collector {
             ..Report::default()
         };
         let mut cursor = Cursor::default();
+        // What has no place of its own concerns the schedule, which most often is one file.
+        let only = match files {
+            [one] => Some(one.path.display().to_string()),
+            _ => None,
+        };
         for finding in findings {
             let list = match finding.severity {
                 Severity::Error => &mut report.errors,
                 Severity::Warning => &mut report.warnings,
             };
             let drawn = list.len() < DRAWN;
-            list.push(resolve(finding, files, &mut cursor, drawn));
+            let mut resolved = resolve(finding, files, &mut cursor, drawn);
+            if resolved.file.is_none() {
+                resolved.file.clone_from(&only);
+            }
+            list.push(resolved);
         }
         report
     }

@@ -51,6 +51,8 @@ pub(super) struct Compiler<'s> {
     pub zones: Zones,
     pub interner: Interner,
     pub retry: RetryPolicy,
+    /// Whether lints are wanted.
+    pub lint: bool,
 }
 
 /// An entry and what only `check` asks for.
@@ -59,6 +61,8 @@ pub(super) struct Compiled {
     pub allow: BTreeSet<Lint>,
     /// `expires` of the entry or of its route, if there is one.
     pub expires: Option<Value>,
+    /// `countdown`, likewise.
+    pub countdown: Option<Value>,
 }
 
 /// The keys of an entry that were found.
@@ -107,9 +111,17 @@ impl Compiler<'_> {
         let task = task.and_then(|task| task.name_text(out));
         let policy = self.policy(&keys, &zone, out);
         let relative = keys.relative.is_some_and(|r| r.flag(out) == Some(true));
+        let allow = keys
+            .allow
+            .map(|names| allow(&names, out))
+            .unwrap_or_default();
+        let wanted = |lint: Lint| {
+            self.lint && !allow.contains(&lint) && !self.settings.allow.contains(&lint)
+        };
         let beside = Beside {
             zone: &zone,
             relative,
+            wanted: &wanted,
         };
         let schedule = self
             .required(
@@ -125,11 +137,6 @@ impl Compiler<'_> {
         let kwargs = self.kwargs(&keys, out);
         let options = self.options(&keys, out);
         let description = keys.description.and_then(|d| d.text(out)).map(Arc::from);
-        let allow = keys
-            .allow
-            .map(|names| allow(&names, out))
-            .unwrap_or_default();
-
         let (task, args, kwargs, options) = (task?, args?, kwargs?, options?);
         let mut policy = policy;
         policy.backoff = self.backoff(task, &options, keys.options.as_ref(), out);
@@ -160,10 +167,10 @@ impl Compiler<'_> {
             None => schedule,
         };
         let route_options = settings.routing.settings().routes.lookup(task);
-        let expires = options
-            .get("expires")
-            .or_else(|| route_options?.get("expires"))
-            .cloned();
+        let option = |name| {
+            let value = options.get(name).or_else(|| route_options?.get(name));
+            value.filter(|_| self.lint).cloned()
+        };
         let timing = timing(&schedule, &zone, &policy);
         let fingerprint = fingerprint(&job, timing, &policy, route_options, &template, settings);
         Some(Compiled {
@@ -179,7 +186,8 @@ impl Compiler<'_> {
                 timing,
             },
             allow,
-            expires,
+            expires: option("expires"),
+            countdown: option("countdown"),
         })
     }
 
@@ -394,6 +402,7 @@ fn excluded_table(item: &Item<'_>, zone: &Zone, out: &mut Collector) -> Option<C
     let beside = Beside {
         zone,
         relative: false,
+        wanted: &|_| false,
     };
     match schedule(item, beside, out)? {
         crate::schedule::Schedule::Crontab(table) => Some(table),

@@ -160,6 +160,8 @@ fn compile(
             }
         }
     }
+    // After a syntax error nothing is said about what seems to be missing.
+    let readable = !out.has_errors();
     let mut draft = Draft::default();
     let mut zones = Zones::default();
     for parsed in &held {
@@ -172,7 +174,7 @@ fn compile(
         env,
         identity,
         first_path: sources.first_path(),
-        required: purpose != Purpose::Look,
+        required: purpose != Purpose::Look && readable,
     };
     let mut settings = draft.finish(&around, out);
     let clean = settings.is_some();
@@ -194,11 +196,11 @@ fn compile(
             zones,
             interner: Interner::default(),
             retry,
+            lint: purpose == Purpose::Check,
         },
         entries: BTreeMap::new(),
         places: BTreeMap::new(),
         linted: Vec::new(),
-        lint: purpose == Purpose::Check,
     };
     for parsed in &held {
         for item in parsed.items().filter(|item| item.name() == "beat_schedule") {
@@ -222,7 +224,7 @@ fn compile(
         mut linted,
         ..
     } = gathered;
-    if places.is_empty() && !out.has_errors() {
+    if places.is_empty() && readable {
         let help = "an entry is a table: [beat_schedule.NAME] with task and schedule";
         out.push(
             Finding::error("the schedule has no entries")
@@ -231,9 +233,12 @@ fn compile(
         );
     }
     let timetable = Timetable::new(entries, now);
-    if purpose == Purpose::Check && clean {
+    if clean && purpose != Purpose::Look {
+        lints::of_files(&settings, sources.files(), out);
+    }
+    if clean && purpose == Purpose::Check {
         linted.sort_by_key(|linted| linted.place);
-        lints::run(&settings, &timetable, &linted, sources.files(), now, out);
+        lints::of_entries(&settings, &timetable, &linted, now, out);
     }
     clean.then_some((settings, timetable))
 }
@@ -245,7 +250,6 @@ struct Gathered<'s> {
     /// Where each name was first used, compiled or not.
     places: BTreeMap<Box<str>, Place>,
     linted: Vec<Linted>,
-    lint: bool,
 }
 
 impl Gathered<'_> {
@@ -281,12 +285,13 @@ impl Gathered<'_> {
             return;
         };
         let name = Arc::clone(&compiled.entry.name);
-        if self.lint {
+        if self.compiler.lint {
             self.linted.push(Linted {
                 name: Arc::clone(&name),
                 place: item.key_place(),
                 allow: compiled.allow,
                 expires: compiled.expires,
+                countdown: compiled.countdown,
             });
         }
         self.entries.insert(name, Arc::new(compiled.entry));

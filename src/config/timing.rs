@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::diagnose::{Collector, Finding};
+use super::lint::Lint;
 use super::scalar::{civil_text, micros, report_time};
 use super::value::{Civil, civil};
 use super::walk::Item;
@@ -16,6 +17,8 @@ use crate::schedule::{
 pub(super) struct Beside<'a> {
     pub zone: &'a Zone,
     pub relative: bool,
+    /// Whether a lint is to be reported.
+    pub wanted: &'a dyn Fn(Lint) -> bool,
 }
 
 const FIELDS: &[&str] = &[
@@ -42,6 +45,8 @@ const KEYS: &[&str] = &[
     "rrule",
     "dtstart",
 ];
+/// A day, an hour, a minute, in microseconds: what `relative` rounds down to.
+const UNITS: [i64; 3] = [86_400_000_000, 3_600_000_000, 60_000_000];
 const FORMS: &str = "a number of seconds, \"30s\", { every = … }, { crontab = \"m h dom mon dow\" }, { minute = …, hour = … }, { solar = … }, { at = … }, { rrule = …, dtstart = … }, or an array of these";
 
 /// Reads a schedule; an array is the union of its elements.
@@ -196,7 +201,19 @@ fn read_form(
         "solar" => solar(keys.solar.as_ref()?, out),
         "at" => once(keys.at.as_ref()?, zone, out),
         "rrule" => rrule(item, keys, zone, out),
-        _ => fields(item, keys, zone, out),
+        _ => {
+            let [_, minute, hour, ..] = &keys.fields;
+            if let (None, Some(hour), true) = (minute, hour, (beside.wanted)(Lint::EveryMinute))
+                && !matches!(hour.value, DeValue::String(text) if text.trim() == "*")
+            {
+                let message = "`hour` without `minute` fires in every minute of that hour";
+                hour.report_key(
+                    out,
+                    Finding::lint(Lint::EveryMinute, message).help("minute = 0 fires once"),
+                );
+            }
+            fields(item, keys, zone, out)
+        }
     }
 }
 
@@ -229,6 +246,22 @@ fn every(
     let every = if align {
         kept(item, every.aligned(beside.zone.clone()), out)?
     } else if beside.relative {
+        let micros = every.micros();
+        let unit = UNITS
+            .into_iter()
+            .find(|unit| micros >= *unit)
+            .unwrap_or(micros);
+        if micros % unit != 0 && (beside.wanted)(Lint::Relative) {
+            let (is, becomes) = (micros / 1_000_000, (micros - micros % unit) / 1_000_000);
+            let message = format!(
+                "`relative` rounds down to the unit, as in Celery: {is} s becomes {becomes} s"
+            );
+            value.report(
+                out,
+                Finding::lint(Lint::Relative, message)
+                    .help(format!("leave out `relative` to fire each {is} s")),
+            );
+        }
         kept(item, every.relative(beside.zone.clone()), out)?
     } else {
         every

@@ -101,12 +101,7 @@ impl<'a> Item<'a> {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-                if !key.is_empty() && key.chars().all(bare) {
-                    text.push_str(key);
-                } else {
-                    text.push_str(&format!("\"{}\"", escaped(key)));
-                }
+                text.push_str(&key_text(key));
             }
             Part::Index(index) => text.push_str(&format!("[{index}]")),
         }
@@ -338,6 +333,16 @@ impl<'a> Item<'a> {
             secret: self.secret,
             value: value.get_ref(),
         }
+    }
+}
+
+/// A key as it is written in a path: bare, or in quotes.
+pub(super) fn key_text(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        format!("\"{}\"", escaped(key))
     }
 }
 

@@ -223,7 +223,7 @@ impl Connection {
         let broker = if let Some((var, url)) = from_env {
             checked(var, None, Broker::parse(url, &broker_context), out)?
         } else if let Some(file) = broker_file {
-            let url = read_secret("broker_url_file", &file, &mut broker_link, out)?;
+            let url = read_secret("broker_url_file", &file, env, &mut broker_link, out)?;
             checked(
                 "broker_url_file",
                 Some(&file),
@@ -272,7 +272,7 @@ impl Connection {
                 out,
             )?
         } else if let Some(file) = state_file {
-            let url = read_secret("state_url_file", &file, &mut state_link, out)?;
+            let url = read_secret("state_url_file", &file, env, &mut state_link, out)?;
             let parsed = StoreLocation::parse(url.expose(), &state_context);
             checked("state_url_file", Some(&file), parsed, out)?
         } else if let Some(url) = state_url {
@@ -354,10 +354,11 @@ fn exclusive(name: &str, url: Option<&Given>, file: Option<&Given>, out: &mut Co
 fn read_secret(
     name: &str,
     given: &Given,
+    env: &Env,
     link: &mut Option<SecretFile>,
     out: &mut Collector,
 ) -> Option<Secret> {
-    let file = SecretFile(PathBuf::from(&given.text));
+    let file = SecretFile(env.credential_path(&given.text));
     match file.read() {
         Ok(secret) => {
             *link = Some(file);

@@ -187,6 +187,11 @@ impl Collector {
         self.errors > 0
     }
 
+    /// Whether further errors are only counted; a costly help is not worth its time then.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors >= KEPT
+    }
+
     /// Errors so far; a caller compares two readings to see whether a step was clean.
     pub(super) fn error_count(&self) -> usize {
         self.errors

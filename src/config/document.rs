@@ -17,6 +17,10 @@ use super::walk::{MAX_DEPTH, MAX_ENTRIES};
 
 /// Most tokens in what is parsed at once: bounds its memory to some 200 MiB.
 const MAX_TOKENS: usize = 2_000_000;
+/// The same with blanks, line ends and comments.
+const MAX_ALL: usize = 4_000_000;
+/// Longest section whose syntax errors are all reported, in bytes; of a longer one the first.
+const RECOVERED: usize = 4 << 10;
 
 /// A part of a file that is parsed by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) struct Section {
 struct Group<'t> {
     start: usize,
     tokens: usize,
+    /// With blanks, line ends and comments.
+    all: usize,
     /// The first two keys as they are written; none before the first header.
     keys: Option<(&'t str, Option<&'t str>)>,
 }
@@ -58,7 +64,9 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
         }
     };
     if !are_separate(text, &groups) {
-        if groups.iter().map(|g| g.tokens).sum::<usize>() > MAX_TOKENS {
+        if groups.iter().map(|g| g.tokens).sum::<usize>() > MAX_TOKENS
+            || groups.iter().map(|g| g.all).sum::<usize>() > MAX_ALL
+        {
             let finding = Finding::error(
                 "the tables of one entry or setting are scattered over a large file",
             );
@@ -115,11 +123,10 @@ fn are_separate(text: &str, groups: &[Group<'_>]) -> bool {
         .iter()
         .find(|g| g.keys.is_some())
         .map_or(0, |g| g.start);
-    let head = DeTable::parse_recoverable(&text[..end]).0;
-    !head
-        .get_ref()
-        .iter()
-        .any(|(key, _)| firsts.contains(key.get_ref().as_ref()))
+    DeTable::parse(&text[..end]).ok().is_none_or(|head| {
+        let mut keys = head.get_ref().iter().map(|(key, _)| key.get_ref());
+        keys.all(|key| !firsts.contains(key.as_ref()))
+    })
 }
 
 type Refusal = (usize, String, &'static str);
@@ -130,6 +137,7 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
     let mut found = vec![Group {
         start: 0,
         tokens: 0,
+        all: 0,
         keys: None,
     }];
     let mut depth = 0_usize;
@@ -138,6 +146,12 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
     let mut header: Option<(usize, Vec<&str>)> = None;
     for token in Source::new(text).lex() {
         let span = token.span();
+        if let Some(last) = found.last_mut() {
+            last.all += 1;
+            if last.all > MAX_ALL {
+                return Err(too_many(span.start()));
+            }
+        }
         match token.kind() {
             TokenKind::Whitespace | TokenKind::Comment | TokenKind::Eof => continue,
             TokenKind::Newline => {
@@ -185,16 +199,20 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
         if let Some(last) = found.last_mut() {
             last.tokens += 1;
             if last.tokens > MAX_TOKENS {
-                let message = format!("one table holds more than {MAX_TOKENS} values and signs");
-                return Err((
-                    span.start(),
-                    message,
-                    "give each entry a [beat_schedule.NAME] table of its own",
-                ));
+                return Err(too_many(span.start()));
             }
         }
     }
     Ok(found)
+}
+
+fn too_many(at: usize) -> Refusal {
+    let message = format!("one table holds more than {MAX_TOKENS} values and signs");
+    (
+        at,
+        message,
+        "give each entry a [beat_schedule.NAME] table of its own",
+    )
 }
 
 /// Begins a group at a header, unless it continues the last one.
@@ -209,6 +227,7 @@ fn open<'t>(groups: &mut Vec<Group<'t>>, start: usize, keys: &[&'t str]) {
         groups.push(Group {
             start,
             tokens: 0,
+            all: 0,
             keys,
         });
     }
@@ -221,7 +240,13 @@ pub(super) fn parse<'t>(
     file: u32,
     out: &mut Collector,
 ) -> DeTable<'t> {
-    let (table, errors) = DeTable::parse_recoverable(&text[section.range.clone()]);
+    let part = &text[section.range.clone()];
+    let (table, errors) = match DeTable::parse(part) {
+        Ok(table) => (table, Vec::new()),
+        // Each error holds a copy of its input: only from a short text all of them are taken.
+        Err(_) if part.len() <= RECOVERED => DeTable::parse_recoverable(part),
+        Err(first) => (toml::Spanned::new(0..0, DeTable::new()), vec![first]),
+    };
     let whole = errors.is_empty();
     report(text, section, file, errors, out);
     // Half an entry would only lead to complaints about the other half.

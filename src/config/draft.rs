@@ -337,15 +337,15 @@ fn listen_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
 }
 
 fn unknown_setting(item: &Item<'_>, out: &mut Collector) {
+    if out.is_full() {
+        out.push(Finding::error("unknown setting"));
+        return;
+    }
     let name = item.name();
     let shown = super::escaped(name);
     // A key that nobody knows may be a misspelt connection setting: its value is not drawn.
     let known = look_up(name);
-    let item = &if known == Some(Known::Celery) {
-        *item
-    } else {
-        item.secret()
-    };
+    let item = &item.secret();
     let near = nearest(name, SETTINGS);
     let finding = match (known, near) {
         (Some(Known::Celery), _) => Finding::warning(format!(

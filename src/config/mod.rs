@@ -207,6 +207,7 @@ fn compile(
             gathered.take_all(&item, out);
         }
     }
+    let has_sections = !entries.is_empty();
     for (file, text, section) in entries {
         let table = parse(text, &section, file, out);
         let parsed = Parsed {
@@ -224,7 +225,7 @@ fn compile(
         mut linted,
         ..
     } = gathered;
-    if places.is_empty() && readable {
+    if places.is_empty() && readable && !has_sections {
         let help = "an entry is a table: [beat_schedule.NAME] with task and schedule";
         out.push(
             Finding::error("the schedule has no entries")

@@ -149,7 +149,12 @@ impl<'a> Item<'a> {
     pub(super) fn unknown_key(&self, out: &mut Collector, what: &str, known: &[&str]) {
         let name = self.name();
         let finding = Finding::error(format!("unknown {what} `{}`", escaped(name)));
-        let finding = match nearest(name, known) {
+        let near = if out.is_full() {
+            None
+        } else {
+            nearest(name, known)
+        };
+        let finding = match near {
             Some(best) => finding.help(format!("did you mean `{best}`?")),
             None => finding.help(format!("known: {}", list(known))),
         };

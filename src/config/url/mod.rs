@@ -76,6 +76,38 @@ impl UrlError {
     }
 }
 
+/// Schemes that may be named in an error: other transports of Kombu, and the web's.
+const KOMBU: &[&str] = &[
+    "amqp",
+    "amqps",
+    "azureservicebus",
+    "azurestoragequeues",
+    "confluentkafka",
+    "consul",
+    "etcd",
+    "file",
+    "filesystem",
+    "ftp",
+    "gcpubsub",
+    "http",
+    "https",
+    "kafka",
+    "librabbitmq",
+    "memory",
+    "mongodb",
+    "pyamqp",
+    "pyro",
+    "qpid",
+    "slmq",
+    "sqla",
+    "sqs",
+    "tcp",
+    "unix",
+    "valkey",
+    "valkeys",
+    "zookeeper",
+];
+
 /// What other settings add to a URL.
 #[derive(Debug, Clone, Default)]
 pub(super) struct UrlContext {
@@ -179,8 +211,11 @@ fn scheme_of(url: &str) -> Result<String, UrlError> {
 fn unsupported(scheme: &str, supported: &'static str) -> UrlError {
     let error = if scheme.contains("cluster") {
         UrlError::new("Redis Cluster is not supported, by Celery neither")
-    } else {
+    } else if KOMBU.contains(&scheme.split('+').next().unwrap_or("")) {
         UrlError::new(format!("{scheme}:// is not supported"))
+    } else {
+        // What stands before `://` may be anything, a piece of a password too.
+        UrlError::new("has a scheme that is not supported")
     };
     error.help(supported)
 }

@@ -23,12 +23,10 @@ pub(super) fn folders(url: &str, options: &[Option<PathBuf>; 3]) -> Result<Folde
     let [data_in, data_out, control] = options.clone();
     let base = PathBuf::from(&path);
     let or_in_base = |given: Option<PathBuf>, inside: &str, kombu: &str| {
-        given.unwrap_or_else(|| {
-            if path.is_empty() {
-                PathBuf::from(kombu)
-            } else {
-                base.join(inside)
-            }
+        given.unwrap_or_else(|| match (path.as_str(), inside) {
+            ("", _) => PathBuf::from(kombu),
+            (_, "") => base.clone(),
+            _ => base.join(inside),
         })
     };
     Ok(Folders {

@@ -1,6 +1,7 @@
 //! `beat preview --timeline`: a span of time drawn in the terminal.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 
 use super::Io;
@@ -186,7 +187,7 @@ fn scale(span: &Span<'_>, zone: &Zone, columns: usize, day: chrono::NaiveDate) -
         } else {
             at.format("%H:%M")
         };
-        line.push_str(&format!("{label:<12}"));
+        let _ = write!(line, "{label:<12}");
         column += 12;
     }
     line.trim_end().to_owned()

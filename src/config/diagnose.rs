@@ -243,7 +243,7 @@ fn resolve(finding: Finding, files: &[Source], cursor: &mut Cursor, drawn: bool)
             .as_bytes()
             .get(..place.start as usize)
             .unwrap_or(&[]);
-        let line = 1 + before.iter().filter(|&&b| b == b'\n').count();
+        let line = before.split(|&b| b == b'\n').count();
         message = format!("{message} {}:{line}", file.path.display());
     }
     let mut resolved = Diagnostic {

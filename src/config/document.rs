@@ -98,13 +98,15 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
         .collect()
 }
 
+/// A key without its quotes.
+fn bare(key: &str) -> &str {
+    key.trim_matches(['"', '\''])
+}
+
 /// Whether no two groups define parts of the same table.
 fn are_separate(text: &str, groups: &[Group<'_>]) -> bool {
     // Escapes may spell one key in two ways; such files are parsed as a whole.
     let plain = |key: &str| !key.contains('\\');
-    fn bare(key: &str) -> &str {
-        key.trim_matches(['"', '\''])
-    }
     let mut seen = HashSet::with_capacity(groups.len());
     let mut firsts = HashSet::new();
     for (first, second) in groups.iter().filter_map(|g| g.keys) {

@@ -302,19 +302,16 @@ pub(super) fn allow(item: &Item<'_>, out: &mut Collector) -> BTreeSet<Lint> {
         let Some(name) = element.text(out) else {
             continue;
         };
-        match Lint::from_name(name) {
-            Some(lint) => {
-                allowed.insert(lint);
-            }
-            None => {
-                let finding = Finding::error(format!("unknown lint {}", super::walk::quoted(name)));
-                let help = match nearest(name, Lint::NAMES) {
-                    Some(best) => format!("did you mean \"{best}\"?"),
-                    None => format!("lints: {}", Lint::NAMES.join(", ")),
-                };
-                element.report(out, finding.help(help));
-            }
-        }
+        let Some(lint) = Lint::from_name(name) else {
+            let finding = Finding::error(format!("unknown lint {}", super::walk::quoted(name)));
+            let help = match nearest(name, Lint::NAMES) {
+                Some(best) => format!("did you mean \"{best}\"?"),
+                None => format!("lints: {}", Lint::NAMES.join(", ")),
+            };
+            element.report(out, finding.help(help));
+            continue;
+        };
+        allowed.insert(lint);
     }
     allowed
 }

@@ -1,5 +1,7 @@
 //! A [`Report`] for people and for programs.
 
+use std::fmt::Write as _;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::json;
 
@@ -37,7 +39,7 @@ impl Report {
             }
             if total > drawn {
                 let more = total - drawn;
-                text.push_str(&format!("... and {more} more {what}s\n\n"));
+                let _ = write!(text, "... and {more} more {what}s\n\n");
             }
         }
         text.push_str(&self.summary());
@@ -81,13 +83,13 @@ impl Diagnostic {
         if let Some(file) = &self.file {
             text.push_str(&escaped(file));
             if let (Some(line), Some(column)) = (self.line, self.column) {
-                text.push_str(&format!(":{line}:{column}"));
+                let _ = write!(text, ":{line}:{column}");
             }
             text.push_str(": ");
         }
         text.push_str(&self.message);
         if let Some(help) = &self.help {
-            text.push_str(&format!(" ({help})"));
+            let _ = write!(text, " ({help})");
         }
         text
     }

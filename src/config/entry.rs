@@ -2,48 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-
-use chrono::NaiveDate;
-use toml::de::DeValue;
 
 use super::diagnose::{Collector, Finding};
-use super::draft::{allow, delivery};
+use super::draft::allow;
 use super::fingerprint::{fingerprint, timing};
+use super::keys::{args, kwargs, options, policy, read_keys, required};
 use super::lint::Lint;
 use super::messages::backoff;
-use super::scalar::{Zones, duration, instant, report_time};
+use super::scalar::Zones;
 use super::settings::Settings;
 use super::timing::{Beside, schedule};
-use super::value::{Civil, civil, report_invalid, to_pairs, to_value};
+use super::value::report_invalid;
 use super::walk::{Item, bad_name};
-use crate::message::{Interner, Invalid, Job, Options, RetryPolicy, Template, Value};
-use crate::schedule::{Crontab, Zone};
-use crate::timetable::{Backoff, Entry, Exclude, Misfire, Policy};
-
-const KEYS: &[&str] = &[
-    "allow",
-    "args",
-    "args_json",
-    "delivery",
-    "description",
-    "enabled",
-    "end_at",
-    "exclude",
-    "jitter",
-    "kwargs",
-    "kwargs_json",
-    "max_runs",
-    "misfire",
-    "options",
-    "relative",
-    "run_on_start",
-    "schedule",
-    "start_at",
-    "starting_deadline",
-    "task",
-    "timezone",
-];
+use crate::message::{Interner, Job, Options, RetryPolicy, Template, Value};
+use crate::timetable::{Backoff, Entry};
 
 /// What entries are compiled with.
 pub(super) struct Compiler<'s> {
@@ -65,26 +37,6 @@ pub(super) struct Compiled {
     pub countdown: Option<Value>,
 }
 
-/// The keys of an entry that were found.
-#[derive(Default)]
-struct Keys<'a> {
-    task: Option<Item<'a>>,
-    schedule: Option<Item<'a>>,
-    relative: Option<Item<'a>>,
-    timezone: Option<Item<'a>>,
-    args: Option<Item<'a>>,
-    args_json: Option<Item<'a>>,
-    kwargs: Option<Item<'a>>,
-    kwargs_json: Option<Item<'a>>,
-    options: Option<Item<'a>>,
-    start_at: Option<Item<'a>>,
-    end_at: Option<Item<'a>>,
-    exclude: Option<Item<'a>>,
-    description: Option<Item<'a>>,
-    allow: Option<Item<'a>>,
-    policy: Policy,
-}
-
 impl Compiler<'_> {
     /// Compiles an entry; `None`, and reports, when anything about it is wrong.
     pub(super) fn compile(&mut self, item: &Item<'_>, out: &mut Collector) -> Option<Compiled> {
@@ -93,7 +45,7 @@ impl Compiler<'_> {
         if let Some(why) = bad_name(name) {
             item.report_key(out, Finding::error(format!("the name of an entry {why}")));
         }
-        let keys = self.read_keys(item, out)?;
+        let keys = read_keys(item, self.settings, out)?;
         let zone = match &keys.timezone {
             Some(zone) => self
                 .zones
@@ -101,7 +53,7 @@ impl Compiler<'_> {
                 .unwrap_or_else(|| self.settings.zone.clone()),
             None => self.settings.zone.clone(),
         };
-        let task = self.required(
+        let task = required(
             item,
             keys.task.as_ref(),
             "task",
@@ -109,7 +61,7 @@ impl Compiler<'_> {
             out,
         );
         let task = task.and_then(|task| task.name_text(out));
-        let policy = self.policy(&keys, &zone, out);
+        let policy = policy(&keys, &zone, out);
         let relative = keys.relative.is_some_and(|r| r.flag(out) == Some(true));
         let allow = keys
             .allow
@@ -123,19 +75,18 @@ impl Compiler<'_> {
             relative,
             wanted: &wanted,
         };
-        let schedule = self
-            .required(
-                item,
-                keys.schedule.as_ref(),
-                "schedule",
-                "schedule = \"30s\", or schedule = { crontab = \"30 7 * * mon\" }",
-                out,
-            )
-            .and_then(|at| schedule(at, beside, out));
+        let schedule = required(
+            item,
+            keys.schedule.as_ref(),
+            "schedule",
+            "schedule = \"30s\", or schedule = { crontab = \"30 7 * * mon\" }",
+            out,
+        )
+        .and_then(|at| schedule(at, beside, out));
 
-        let args = self.args(&keys, out);
-        let kwargs = self.kwargs(&keys, out);
-        let options = self.options(&keys, out);
+        let args = args(&keys, out);
+        let kwargs = kwargs(&keys, out);
+        let options = options(&keys, out);
         let description = keys.description.and_then(|d| d.text(out)).map(Arc::from);
         let (task, args, kwargs, options) = (task?, args?, kwargs?, options?);
         let mut policy = policy;
@@ -191,146 +142,6 @@ impl Compiler<'_> {
         })
     }
 
-    fn read_keys<'i>(&self, item: &'i Item<'_>, out: &mut Collector) -> Option<Keys<'i>> {
-        let settings = self.settings;
-        let mut keys = Keys {
-            policy: Policy {
-                enabled: settings.enabled,
-                starting_deadline: settings.starting_deadline,
-                delivery: settings.delivery,
-                backoff: settings.backoff,
-                ..Policy::default()
-            },
-            ..Keys::default()
-        };
-        for field in item.fields(out)? {
-            let policy = &mut keys.policy;
-            match field.name() {
-                "task" => keys.task = Some(field),
-                "schedule" => keys.schedule = Some(field),
-                "relative" => keys.relative = Some(field),
-                "timezone" => keys.timezone = Some(field),
-                "args" => keys.args = Some(field),
-                "args_json" => keys.args_json = Some(field),
-                "kwargs" => keys.kwargs = Some(field),
-                "kwargs_json" => keys.kwargs_json = Some(field),
-                "options" => keys.options = Some(field),
-                "start_at" => keys.start_at = Some(field),
-                "end_at" => keys.end_at = Some(field),
-                "exclude" => keys.exclude = Some(field),
-                "description" => keys.description = Some(field),
-                "allow" => keys.allow = Some(field),
-                "enabled" => policy.enabled &= field.flag(out).unwrap_or(true),
-                "misfire" => {
-                    policy.misfire = match field.one_of(out, &["latest", "all", "skip"]) {
-                        Some("all") => Misfire::All,
-                        Some("skip") => Misfire::Skip,
-                        _ => Misfire::Latest,
-                    };
-                }
-                "starting_deadline" => policy.starting_deadline = duration(&field, out),
-                "jitter" => policy.jitter = duration(&field, out).unwrap_or(Duration::ZERO),
-                "max_runs" => {
-                    let runs = field.integer(out, 1..=i64::MAX);
-                    policy.max_runs = runs.and_then(|runs| u64::try_from(runs).ok());
-                }
-                "run_on_start" => policy.run_on_start = field.flag(out).unwrap_or(false),
-                "delivery" => policy.delivery = delivery(&field, out).unwrap_or_default(),
-                _ => field.unknown_key(out, "key", KEYS),
-            }
-        }
-        Some(keys)
-    }
-
-    fn required<'i>(
-        &self,
-        entry: &Item<'_>,
-        key: Option<&'i Item<'i>>,
-        name: &str,
-        example: &str,
-        out: &mut Collector,
-    ) -> Option<&'i Item<'i>> {
-        if key.is_none() {
-            let message = format!(
-                "entry {} has no `{name}`",
-                super::walk::quoted(entry.name())
-            );
-            entry.report_key(out, Finding::error(message).help(example));
-        }
-        key
-    }
-
-    fn policy(&self, keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Policy {
-        let mut policy = keys.policy.clone();
-        policy.start_at = keys.start_at.and_then(|at| instant(&at, zone, out));
-        policy.end_at = keys.end_at.and_then(|at| instant(&at, zone, out));
-        if let (Some(start), Some(end), Some(item)) = (policy.start_at, policy.end_at, &keys.end_at)
-            && end <= start
-        {
-            item.error(out, "`end_at` is not later than `start_at`");
-        }
-        if let Some(item) = &keys.exclude {
-            policy.exclude = exclude(item, zone, out).unwrap_or_default();
-        }
-        policy
-    }
-
-    fn args(&self, keys: &Keys<'_>, out: &mut Collector) -> Option<Vec<Value>> {
-        match (&keys.args, &keys.args_json) {
-            (None, None) => Some(Vec::new()),
-            (Some(_), Some(json)) => {
-                json.error(out, "`args` and `args_json` are both set");
-                None
-            }
-            (Some(item), None) => {
-                let list: Vec<Option<Value>> =
-                    item.elements(out)?.map(|one| to_value(&one, out)).collect();
-                list.into_iter().collect()
-            }
-            (None, Some(item)) => match from_json(item, out)? {
-                Value::List(list) => Some(list),
-                other => {
-                    item.error(
-                        out,
-                        format!("`args_json` holds a JSON array, not {}", other.kind()),
-                    );
-                    None
-                }
-            },
-        }
-    }
-
-    fn kwargs(&self, keys: &Keys<'_>, out: &mut Collector) -> Option<Vec<(String, Value)>> {
-        match (&keys.kwargs, &keys.kwargs_json) {
-            (None, None) => Some(Vec::new()),
-            (Some(_), Some(json)) => {
-                json.error(out, "`kwargs` and `kwargs_json` are both set");
-                None
-            }
-            (Some(item), None) => to_pairs(item, out),
-            (None, Some(item)) => match from_json(item, out)? {
-                Value::Dict(pairs) => Some(pairs),
-                other => {
-                    item.error(
-                        out,
-                        format!("`kwargs_json` holds a JSON object, not {}", other.kind()),
-                    );
-                    None
-                }
-            },
-        }
-    }
-
-    fn options(&self, keys: &Keys<'_>, out: &mut Collector) -> Option<Options> {
-        let Some(item) = &keys.options else {
-            return Some(Options::default());
-        };
-        let pairs = to_pairs(item, out)?;
-        Options::from_pairs(pairs)
-            .map_err(|invalid| report_invalid(item, invalid, out))
-            .ok()
-    }
-
     /// The pauses of `retry` and `retry_policy`, of the entry or of its route.
     fn backoff(
         &self,
@@ -361,64 +172,5 @@ impl Compiler<'_> {
             retry.enabled = *on;
         }
         backoff(&retry)
-    }
-}
-
-fn from_json(item: &Item<'_>, out: &mut Collector) -> Option<Value> {
-    let read: Result<Value, Invalid> = Value::from_json_text(item.text(out)?);
-    read.map_err(|invalid| report_invalid(item, vec![invalid], out))
-        .ok()
-}
-
-/// Dates, ranges of dates, and crontab tables.
-fn exclude(item: &Item<'_>, zone: &Zone, out: &mut Collector) -> Option<Exclude> {
-    const FORMS: &str = "a date, \"2026-12-24..2027-01-02\", or a crontab such as { crontab = \"* * * * sat,sun\" }";
-    let mut exclude = Exclude::default();
-    for one in item.elements(out)? {
-        let days = match one.value {
-            DeValue::Datetime(at) => match civil(at) {
-                Some(Civil::Date(date)) => Some((date, date)),
-                _ => None,
-            },
-            DeValue::String(text) => dates(text),
-            DeValue::Table(_) => {
-                if let Some(table) = excluded_table(&one, zone, out) {
-                    exclude.tables.push(table);
-                }
-                continue;
-            }
-            _ => None,
-        };
-        match days {
-            Some((first, last)) if first <= last => exclude.days.push((first, last)),
-            Some(_) => one.error(out, "the range of dates ends before it begins"),
-            None => one.wrong_type(out, FORMS),
-        }
-    }
-    Some(exclude)
-}
-
-fn excluded_table(item: &Item<'_>, zone: &Zone, out: &mut Collector) -> Option<Crontab> {
-    let beside = Beside {
-        zone,
-        relative: false,
-        wanted: &|_| false,
-    };
-    match schedule(item, beside, out)? {
-        crate::schedule::Schedule::Crontab(table) => Some(table),
-        _ => {
-            let refused = crate::schedule::Invalid::new("only crontab tables can exclude");
-            report_time(item, refused, out);
-            None
-        }
-    }
-}
-
-/// `2026-12-24` or `2026-12-24..2027-01-02`, both inclusive.
-fn dates(text: &str) -> Option<(NaiveDate, NaiveDate)> {
-    let date = |text: &str| NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
-    match text.split_once("..") {
-        Some((first, last)) => Some((date(first)?, date(last)?)),
-        None => date(text).map(|date| (date, date)),
     }
 }

@@ -37,7 +37,7 @@ impl Excerpt {
             let line = &text[line_start..line_end];
             let value = line.find('=').map_or(0, |at| at + 1);
             let blank = line[value..].len() - line[value..].trim_start().len();
-            vec![line_start + value + blank..line_end]
+            std::iter::once(line_start + value + blank..line_end).collect()
         } else {
             let look = floor(text, line_start.max(from.saturating_sub(LOOK_BACK)));
             mask(&text[look..to.max(end.min(to))], look)
@@ -151,6 +151,7 @@ fn push_escaped(out: &mut String, c: char) {
 
 /// `text` without anything that a terminal or a log would take for more than text, at most 120
 /// characters of it.
+#[must_use]
 pub fn escaped(text: &str) -> String {
     let mut out = String::new();
     for (n, c) in text.chars().enumerate() {

@@ -8,7 +8,7 @@ use super::diagnose::{Collector, Finding, Place};
 use super::lint::Lint;
 use super::settings::Settings;
 use super::source::Source;
-use super::url::{Broker, StoreLocation};
+use super::url::{AmqpServer, Broker, RedisServer, StoreLocation};
 use crate::clock::{FireTime, Timestamp};
 use crate::message::Value;
 use crate::schedule::{DstNoteKind, Schedule};
@@ -56,14 +56,16 @@ pub(super) fn of_files(settings: &Settings, files: &[Source], out: &mut Collecto
         return;
     }
     let broker_leaks = match &settings.broker {
-        Broker::Redis(servers) => servers.iter().any(|s| s.leaks_credentials()),
-        Broker::Amqp(servers) => servers.servers.iter().any(|s| s.leaks_credentials()),
+        Broker::Redis(servers) => servers.iter().any(RedisServer::leaks_credentials),
+        Broker::Amqp(servers) => servers.servers.iter().any(AmqpServer::leaks_credentials),
         Broker::Filesystem(_) => false,
     };
     let shared = matches!((&settings.broker, &settings.store),
         (Broker::Redis(broker), StoreLocation::Redis(store)) if broker == store);
     let state_leaks = match &settings.store {
-        StoreLocation::Redis(servers) => !shared && servers.iter().any(|s| s.leaks_credentials()),
+        StoreLocation::Redis(servers) => {
+            !shared && servers.iter().any(RedisServer::leaks_credentials)
+        }
         StoreLocation::File(_) => false,
     };
     for (leaks, key) in [(broker_leaks, "broker_url"), (state_leaks, "state_url")] {

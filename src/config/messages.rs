@@ -56,7 +56,7 @@ impl MessageDraft {
                 set(&mut routing.default_delivery_mode, delivery_mode(item, out));
             }
             "task_default_queue_type" => {
-                set(&mut routing.default_queue_type, queue_type(item, out))
+                set(&mut routing.default_queue_type, queue_type(item, out));
             }
             "task_queues" => routing.queues = queues(item, out),
             "task_queue_max_priority" => routing.queue_max_priority = item.integer(out, 0..=255),

@@ -12,13 +12,14 @@
 //! | `url` | broker and store URLs as plain types |
 //! | `draft`, `connection`, `transport`, `messages`, `celery_settings` | the settings, key by key |
 //! | `settings` | [`Settings`], what came of them |
-//! | `entry`, `timing`, `fingerprint` | one `[beat_schedule.NAME]` to one [`Entry`] |
+//! | `entry`, `keys`, `timing`, `crontab_fields`, `fingerprint` | one `[beat_schedule.NAME]` to one [`Entry`] |
 //! | `lint`, `lints` | what is allowed and still probably not meant |
 //!
 //! May depend on `timetable`, `message`, `schedule`, `clock`. Reads files, opens no connection.
 
 mod celery_settings;
 mod connection;
+mod crontab_fields;
 mod diagnose;
 mod document;
 mod draft;
@@ -27,6 +28,7 @@ mod entry;
 mod env;
 mod excerpt;
 mod fingerprint;
+mod keys;
 mod lint;
 mod lints;
 mod messages;

@@ -148,10 +148,7 @@ fn read_one(path: &Path) -> Result<Source, Unreadable> {
     }
     let text = String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..good]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count();
+        let line = error.as_bytes()[..good].split(|&b| b == b'\n').count();
         Unreadable::NotUtf8 { line }
     })?;
     Ok(Source {

@@ -2,14 +2,14 @@
 
 use toml::de::DeValue;
 
+use super::crontab_fields::{self, FIELDS};
 use super::diagnose::{Collector, Finding};
 use super::lint::Lint;
 use super::scalar::{civil_text, micros, report_time};
 use super::value::{Civil, civil};
 use super::walk::Item;
 use crate::schedule::{
-    At, Crontab, Dst, Every, FieldValue, Fields, Invalid, Once, Rrule, Schedule, Solar, SolarEvent,
-    Zone,
+    At, Crontab, Dst, Every, Invalid, Once, Rrule, Schedule, Solar, SolarEvent, Zone,
 };
 
 /// What the entry says beside `schedule`.
@@ -21,14 +21,6 @@ pub(super) struct Beside<'a> {
     pub wanted: &'a dyn Fn(Lint) -> bool,
 }
 
-const FIELDS: &[&str] = &[
-    "second",
-    "minute",
-    "hour",
-    "day_of_month",
-    "month_of_year",
-    "day_of_week",
-];
 const KEYS: &[&str] = &[
     "every",
     "align",
@@ -121,14 +113,14 @@ fn table(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Sch
             "at" => &mut keys.at,
             "rrule" => &mut keys.rrule,
             "dtstart" => &mut keys.dtstart,
-            name => match FIELDS.iter().position(|known| *known == name) {
-                Some(index) => &mut keys.fields[index],
-                None => {
+            name => {
+                let Some(index) = FIELDS.iter().position(|known| *known == name) else {
                     field.unknown_key(out, "schedule key", KEYS);
                     unknown = true;
                     continue;
-                }
-            },
+                };
+                &mut keys.fields[index]
+            }
         };
         *slot = Some(field);
     }
@@ -161,15 +153,21 @@ fn table(item: &Item<'_>, beside: Beside<'_>, out: &mut Collector) -> Option<Sch
         }
     };
     let before = out.error_count();
-    misplaced(&keys.align, form == "every", "align", "every", out);
+    misplaced(keys.align.as_ref(), form == "every", "align", "every", out);
     misplaced(
-        &keys.dst,
+        keys.dst.as_ref(),
         matches!(form, "crontab" | "the crontab fields"),
         "dst",
         "a crontab",
         out,
     );
-    misplaced(&keys.dtstart, form == "rrule", "dtstart", "rrule", out);
+    misplaced(
+        keys.dtstart.as_ref(),
+        form == "rrule",
+        "dtstart",
+        "rrule",
+        out,
+    );
     if beside.relative && form != "every" {
         item.error(out, "`relative` belongs to intervals only");
     }
@@ -212,12 +210,12 @@ fn read_form(
                     Finding::lint(Lint::EveryMinute, message).help("minute = 0 fires once"),
                 );
             }
-            fields(item, keys, zone, out)
+            crontab_fields::fields(item, &keys.fields, dst(keys.dst.as_ref(), out), zone, out)
         }
     }
 }
 
-fn misplaced(key: &Option<Item<'_>>, fits: bool, name: &str, with: &str, out: &mut Collector) {
+fn misplaced(key: Option<&Item<'_>>, fits: bool, name: &str, with: &str, out: &mut Collector) {
     if let (Some(key), false) = (key, fits) {
         key.report_key(
             out,
@@ -276,108 +274,6 @@ fn dst(item: Option<&Item<'_>>, out: &mut Collector) -> Option<Dst> {
             "elapsed" => Dst::Elapsed,
             _ => Dst::Once,
         })
-}
-
-fn fields(item: &Item<'_>, keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Option<Schedule> {
-    let before = out.error_count();
-    let [
-        second,
-        minute,
-        hour,
-        day_of_month,
-        month_of_year,
-        day_of_week,
-    ] = keys
-        .fields
-        .each_ref()
-        .map(|field| field.as_ref().and_then(|field| field_value(field, out)));
-    let dst = dst(keys.dst.as_ref(), out);
-    if out.error_count() > before {
-        return None;
-    }
-    let fields = Fields {
-        second,
-        minute,
-        hour,
-        day_of_month,
-        month_of_year,
-        day_of_week,
-    };
-    match Crontab::from_fields(&fields, zone.clone(), dst) {
-        Ok(crontab) => Some(Schedule::Crontab(crontab)),
-        Err(first) => {
-            // Each field by itself, so that every wrong one is named.
-            let count = FIELDS.iter().filter(|name| {
-                let Err(invalid) = Crontab::from_fields(&only(&fields, name), zone.clone(), None)
-                else {
-                    return false;
-                };
-                report_time(item, invalid.at(name), out);
-                true
-            });
-            if count.count() == 0 {
-                report_time(item, first, out);
-            }
-            None
-        }
-    }
-}
-
-/// `fields` with one of them left.
-fn only(fields: &Fields, name: &str) -> Fields {
-    let keep = |this: &str, value: &Option<FieldValue>| value.clone().filter(|_| this == name);
-    Fields {
-        second: keep("second", &fields.second),
-        minute: keep("minute", &fields.minute),
-        hour: keep("hour", &fields.hour),
-        day_of_month: keep("day_of_month", &fields.day_of_month),
-        month_of_year: keep("month_of_year", &fields.month_of_year),
-        day_of_week: keep("day_of_week", &fields.day_of_week),
-    }
-}
-
-fn field_value(item: &Item<'_>, out: &mut Collector) -> Option<FieldValue> {
-    match item.value {
-        DeValue::String(text) => Some(FieldValue::Text(text.to_string())),
-        DeValue::Integer(_) => match item.as_integer() {
-            Some(int) => Some(FieldValue::Int(int)),
-            None => {
-                item.error(out, "the number is out of range");
-                None
-            }
-        },
-        DeValue::Array(_) => {
-            let elements = item.elements(out)?;
-            if elements.len() == 0 {
-                item.error_help(
-                    out,
-                    "the array is empty",
-                    "leave the field out for every value",
-                );
-                return None;
-            }
-            let values: Vec<Option<i64>> = elements
-                .map(|one| {
-                    let int = one.as_integer();
-                    if int.is_none() {
-                        one.wrong_type(out, "a whole number; words and ranges go into one string");
-                    }
-                    int
-                })
-                .collect();
-            let values: Option<Vec<i64>> = values.into_iter().collect();
-            Some(FieldValue::List(
-                values?.into_iter().map(FieldValue::Int).collect(),
-            ))
-        }
-        _ => {
-            item.wrong_type(
-                out,
-                "an integer, a string such as \"*/15\", or an array of integers",
-            );
-            None
-        }
-    }
 }
 
 fn solar(item: &Item<'_>, out: &mut Collector) -> Option<Schedule> {

@@ -3,6 +3,7 @@
 //! The document is walked by hand and not by serde: a derive stops at the first error, and here
 //! every key has a span, a path and often a rule of its own.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use toml::Spanned;
@@ -103,7 +104,9 @@ impl<'a> Item<'a> {
                 }
                 text.push_str(&key_text(key));
             }
-            Part::Index(index) => text.push_str(&format!("[{index}]")),
+            Part::Index(index) => {
+                let _ = write!(text, "[{index}]");
+            }
         }
         text
     }

@@ -180,7 +180,7 @@ fn parse_one(parts: &Parts, context: &UrlContext) -> Result<RedisServer, UrlErro
             )
         }
     };
-    finish(endpoint, database, parts, query, context)
+    finish(endpoint, database.as_deref(), parts, query, context)
 }
 
 /// `sentinel://h1:26379/0;sentinel://h2:26379`; the master's name is a transport option.
@@ -206,7 +206,7 @@ fn kombu_sentinel(parts: &[Parts], context: &UrlContext) -> Result<RedisServer, 
         }
     }
     let credentials = parts.iter().find(|p| p.password.is_some()).unwrap_or(first);
-    finish(endpoint, database, credentials, query, context)
+    finish(endpoint, database.as_deref(), credentials, query, context)
 }
 
 fn sentinel(
@@ -244,12 +244,12 @@ fn sentinel(
 
 fn finish(
     endpoint: RedisEndpoint,
-    database: Option<String>,
+    database: Option<&str>,
     parts: &Parts,
     query: Query,
     context: &UrlContext,
 ) -> Result<RedisServer, UrlError> {
-    let database = match database.as_deref() {
+    let database = match database {
         None | Some("") => 0,
         Some(digits) if digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit()) => {
             digits.parse().unwrap_or(0)

@@ -70,7 +70,10 @@ fn credentials_are_decoded() {
     };
     assert_eq!(servers[0].username.as_deref(), Some("us:er"));
     assert_eq!(
-        servers[0].password.as_ref().map(|p| p.expose()),
+        servers[0]
+            .password
+            .as_ref()
+            .map(crate::config::Secret::expose),
         Some("p@/%")
     );
     assert!(!format!("{servers:?}").contains("p@/%"));
@@ -120,7 +123,7 @@ fn verification_is_given_up_only_in_full() {
     accepted.tls.skip_verification = true;
     match Broker::parse(url, &accepted) {
         Ok(Broker::Redis(servers)) => {
-            assert_eq!(servers[0].tls.as_ref().map(|t| t.verify), Some(false))
+            assert_eq!(servers[0].tls.as_ref().map(|t| t.verify), Some(false));
         }
         other => panic!("{other:?}"),
     }

@@ -25,7 +25,9 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use support::rabbit::Rabbit;
 use support::wait::now;
 
-const MESSAGES: usize = 40 * CHUNK;
+/// What the daemon hands over at once in a burst.
+const BATCH: usize = 8 * CHUNK;
+const MESSAGES: usize = 8 * BATCH;
 const ROUNDS: usize = 5;
 /// Size of a typical envelope.
 const BODY: usize = 925;
@@ -64,7 +66,7 @@ fn main() {
         }
         let (ours, theirs) = (median(ours), median(theirs));
         println!(
-            "{MESSAGES} messages of {BODY} bytes, confirmed, {CHUNK} at a time, median of {ROUNDS}:\n\
+            "{MESSAGES} messages of {BODY} bytes, confirmed, {BATCH} at a time, median of {ROUNDS}:\n\
              lapin alone  {theirs:>8.0} messages/s\npublisher    {ours:>8.0} messages/s   {:.0} %",
             100.0 * ours / theirs
         );
@@ -123,7 +125,7 @@ impl Dues {
     async fn publish(&self, publisher: &mut AmqpPublisher) -> f64 {
         let scribe = Scribe::new("bench");
         let started = now();
-        for chunk in self.dues.chunks(CHUNK) {
+        for chunk in self.dues.chunks(BATCH) {
             let parcels: Vec<Parcel<'_>> = chunk
                 .iter()
                 .map(|due| Parcel {
@@ -146,8 +148,8 @@ impl Dues {
             .render_amqp(&scribe.fire(&self.dues[0], Timestamp::EPOCH))
             .unwrap();
         let started = now();
-        for chunk in self.dues.chunks(CHUNK) {
-            let mut confirms = Vec::with_capacity(CHUNK);
+        for chunk in self.dues.chunks(BATCH) {
+            let mut confirms = Vec::with_capacity(BATCH);
             for _ in chunk {
                 let options = BasicPublishOptions {
                     mandatory: true,

@@ -26,6 +26,10 @@ use crate::store::control::{Carried, Order};
 use crate::store::{AnyLedger, Claim, Ledger, Reservation, Settlement, StoreError, Term};
 use crate::timetable::{Delivery, EntryName};
 
+/// Most bytes of messages that are published before their confirms are awaited, unless one alone
+/// has more.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
 /// A publisher and a ledger.
 #[derive(Debug)]
 pub struct Confirmed {
@@ -89,6 +93,12 @@ impl Confirmed {
     /// The ledger.
     pub fn ledger(&mut self) -> &mut AnyLedger {
         &mut self.ledger
+    }
+
+    /// See [`super::Dispatcher::room`].
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.publisher.room()
     }
 
     /// Fire times that another holder had reserved without saying what became of them, found since
@@ -262,10 +272,25 @@ impl Confirmed {
         self.unknown.push((entry.clone(), fire_time));
     }
 
+    /// Publishes in batches of a bounded size, until one finds the broker in trouble.
     async fn publish(&mut self, scribe: &Scribe, chunk: &mut Chunk<'_>) {
+        let mut left = std::mem::take(&mut chunk.to_publish);
+        while !left.is_empty() && chunk.trouble.is_none() {
+            let mut size = 0;
+            let fits = left.iter().take_while(|&&place| {
+                size += chunk.dues[place].entry.template.size_hint();
+                size <= BATCH_BYTES
+            });
+            let count = fits.count().max(1);
+            let rest = left.split_off(count);
+            self.publish_batch(scribe, chunk, &left).await;
+            left = rest;
+        }
+    }
+
+    async fn publish_batch(&mut self, scribe: &Scribe, chunk: &mut Chunk<'_>, places: &[usize]) {
         let dues = chunk.dues;
-        let parcels: Vec<Parcel<'_>> = chunk
-            .to_publish
+        let parcels: Vec<Parcel<'_>> = places
             .iter()
             .map(|&place| Parcel {
                 due: &dues[place],
@@ -273,10 +298,7 @@ impl Confirmed {
             })
             .collect();
         let receipts = self.publisher.publish(&parcels).await;
-        for (place, receipt) in std::mem::take(&mut chunk.to_publish)
-            .into_iter()
-            .zip(receipts)
-        {
+        for (&place, receipt) in places.iter().zip(receipts) {
             let due = &dues[place];
             let failure = match receipt {
                 Receipt::Confirmed => None,

@@ -94,9 +94,10 @@ impl Dispatcher {
     /// rendered while the server works on another.
     #[must_use]
     pub fn room(&self) -> usize {
-        match self.mode() {
-            "atomic" => 4 * CHUNK,
-            _ => CHUNK,
+        match self {
+            Self::Redis(redis) if redis.mode() == "atomic" => 4 * CHUNK,
+            Self::Redis(_) => CHUNK,
+            Self::Confirmed(confirmed) => confirmed.room(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What publishes, and what it says about each message.
 
+use super::CHUNK;
 use super::amqp::AmqpPublisher;
 use super::folder::Folder;
 use super::memory::MemoryPublisher;
@@ -97,6 +98,18 @@ pub enum AnyPublisher {
     Folder(Folder),
     /// A scripted double.
     Memory(MemoryPublisher),
+}
+
+impl AnyPublisher {
+    /// How many messages it is best given at once: RabbitMQ confirms in intervals, whose length does
+    /// not depend on how much it has to confirm.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match self {
+            Self::Amqp(_) => 8 * CHUNK,
+            _ => CHUNK,
+        }
+    }
 }
 
 impl Publisher for AnyPublisher {

@@ -1,4 +1,4 @@
-//! The ledger of messages that are published elsewhere: reserved before, recorded after.
+//! The ledger of messages that are published elsewhere: asked or reserved before, recorded after.
 
 use std::sync::LazyLock;
 
@@ -9,12 +9,68 @@ use super::fire::{outcomes, text};
 use crate::plan::{Action, Outcome};
 use crate::store::{Claim, Reservation, Settlement, StoreError, Term};
 
+static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim.lua")));
 static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
 static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/record.lua")));
 
+/// Most items of one script: a longer one would hold up the server. What parts before have done is
+/// found done when all is sent again.
+const PART: usize = 128;
+
 impl RedisLedger {
+    /// See [`crate::store::Ledger::claim`].
+    pub(super) async fn claim_all(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut claims = Vec::with_capacity(items.len());
+        for part in items.chunks(PART) {
+            claims.extend(self.claim_part(term, part).await?);
+        }
+        Ok(claims)
+    }
+
+    async fn claim_part(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let holder = self.holder(term);
+        let keys = self.keys();
+        let mut call = CLAIM.prepare_invoke();
+        call.key(keys.leader()).key(keys.last()).key(keys.count());
+        call.key(keys.paused()).arg(holder);
+        for item in items {
+            call.arg(&*item.entry).arg(item.fire_time.as_micros());
+        }
+        let reply: Value = self
+            .link()
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
+        let claims = outcomes(reply, items.len())?.into_iter();
+        Ok(claims
+            .map(|outcome| match outcome {
+                Outcome::Held => Claim::Publish,
+                settled => Claim::Settled(settled),
+            })
+            .collect())
+    }
+
     /// See [`crate::store::Ledger::reserve`].
     pub(super) async fn reserve_all(
+        &mut self,
+        term: Term,
+        items: &[Reservation],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut claims = Vec::with_capacity(items.len());
+        for part in items.chunks(PART) {
+            claims.extend(self.reserve_part(term, part).await?);
+        }
+        Ok(claims)
+    }
+
+    async fn reserve_part(
         &mut self,
         term: Term,
         items: &[Reservation],
@@ -50,6 +106,18 @@ impl RedisLedger {
 
     /// See [`crate::store::Ledger::commit`].
     pub(super) async fn record(
+        &mut self,
+        term: Term,
+        items: &[Settlement],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(items.len());
+        for part in items.chunks(PART) {
+            outcomes.extend(self.record_part(term, part).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn record_part(
         &mut self,
         term: Term,
         items: &[Settlement],

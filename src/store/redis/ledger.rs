@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::{Script, Value};
 
-use super::fire::{outcomes, text};
+use super::fire::text;
 use super::keys::Keys;
 use super::link::Link;
 use super::replicas::Replicas;
@@ -17,7 +17,6 @@ use crate::plan::{Outcome, Recorded};
 use crate::store::{Claim, Ledger, Loaded, Reservation, Settlement, StoreError, Term, Write};
 use crate::timetable::EntryName;
 
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim.lua")));
 static ENROL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enrol.lua")));
 static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
 
@@ -220,26 +219,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
-        let mut call = CLAIM.prepare_invoke();
-        call.key(self.keys.leader())
-            .key(self.keys.last())
-            .key(self.keys.count());
-        call.key(self.keys.paused()).arg(self.holder(term));
-        for item in items {
-            call.arg(&*item.entry).arg(item.fire_time.as_micros());
-        }
-        let reply: Value = self
-            .link
-            .run(async |connection| call.invoke_async(connection).await)
-            .await?;
-        let looked = outcomes(reply, items.len())?;
-        Ok(looked
-            .into_iter()
-            .map(|outcome| match outcome {
-                Outcome::Held => Claim::Publish,
-                settled => Claim::Settled(settled),
-            })
-            .collect())
+        self.claim_all(term, items).await
     }
 
     async fn reserve(

@@ -93,7 +93,20 @@ impl Scene {
 
     /// Everything that arrived, once each fast entry has fired after `since`; within `limit` of it.
     fn end(mut self, since: i64, limit: Duration) -> Vec<Row> {
-        self.wait_for_fires(4);
+        for entry in FAST {
+            wait_for("fires of all entries", Duration::from_secs(30), || {
+                let beats = self.cluster.0.iter();
+                let fired = beats.flat_map(|beat| beat.events("fired"));
+                let is_later = |at: &str| {
+                    let at = chrono::DateTime::parse_from_rfc3339(at).unwrap();
+                    at.timestamp_micros() > since
+                };
+                fired
+                    .filter(|record| record["entry"] == entry && record["outcome"] != "unknown")
+                    .any(|record| record["fire_time"].as_str().is_some_and(is_later))
+                    .then_some(())
+            });
+        }
         for beat in &mut self.cluster.0 {
             assert!(beat.is_alive(), "no fault is a reason to end");
         }
@@ -130,7 +143,8 @@ fn lost(rows: &[Row], entry: &str, period: i64) -> Vec<i64> {
     let times: BTreeSet<i64> = fire_times(rows, entry).into_iter().collect();
     match (times.first(), times.last()) {
         (Some(&first), Some(&last)) => missing(rows, entry, first, last, period),
-        _ => panic!("{entry} never fired"),
+        // A short scene may not see the slow one at all.
+        _ => Vec::new(),
     }
 }
 

@@ -39,7 +39,7 @@ fn ask(beat: &Beat, words: &[&str]) -> (i32, String, String) {
         .chain(["--schedule", &schedule])
         .collect();
     let done = run(&words);
-    (done.code, done.stdout, done.stderr)
+    (done.code.unwrap(), done.stdout, done.stderr)
 }
 
 fn status(beat: &Beat) -> Value {

@@ -195,11 +195,11 @@ impl<C: Clock> Controller<'_, C> {
 
 /// Says that there is no such entry, and which ones are near.
 fn unknown<'a>(entry: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let mut near: Vec<(f64, &str)> = names
-        .map(|name| (strsim::jaro_winkler(entry, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
+    let mut near: Vec<(usize, &str)> = names
+        .map(|name| (strsim::damerau_levenshtein(entry, name), name))
+        .filter(|(edits, name)| *edits <= 1 + name.chars().count() / 3)
         .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.sort_unstable();
     let near: Vec<&str> = near.into_iter().take(3).map(|(_, name)| name).collect();
     if near.is_empty() {
         format!("there is no entry {entry:?}")

@@ -67,6 +67,7 @@ impl<C: Clock> Elector<C> {
     /// Runs until stopped; resigns before it returns.
     pub async fn run(mut self) {
         let mut seen = Term(0);
+        let mut led = Term(0);
         let mut known: Option<String> = None;
         let mut pauses = Pauses::default();
         while !self.stop.is_cancelled() {
@@ -78,8 +79,21 @@ impl<C: Clock> Elector<C> {
                 self.store_answers();
             }
             match campaign {
+                Ok(Campaign::Won(term)) if term <= led => {
+                    // Stepped down from, and the lease has not ended. What was sent in that term
+                    // may still be under way and must not meet a second plan: a new term fences it.
+                    if let Err(error) = self.lease.resign(term).await {
+                        self.store_fails(&error);
+                        let pause = pauses.longer();
+                        tokio::select! {
+                            () = tokio::time::sleep(pause) => {}
+                            () = self.stop.cancelled() => {}
+                        }
+                    }
+                }
                 Ok(Campaign::Won(term)) => {
                     pauses.reset();
+                    led = term;
                     seen = seen.max(term);
                     tracing::info!(
                         event = "elected",
@@ -219,4 +233,48 @@ impl<C: Clock> Elector<C> {
 /// Until when a lease of `ttl`, asked for at `started`, may be acted upon.
 fn trusted(started: Duration, ttl: Duration) -> Duration {
     started + ttl * 9 / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::memory::MemoryStore;
+
+    /// The term this instance leads for next, other than `but`.
+    async fn next_term(leadership: &mut watch::Receiver<Leadership>, but: Option<Term>) -> Term {
+        let other = |now: &Leadership| now.term().is_some() && now.term() != but;
+        let led = leadership.wait_for(other);
+        let led = tokio::time::timeout(Duration::from_secs(10), led).await;
+        led.unwrap().unwrap().term().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_term_that_was_stepped_down_from_is_given_up_and_not_led_again() {
+        let store = MemoryStore::default();
+        let (lease, _) = store.open("one");
+        let (leadership, mut seen) = watch::channel(Leadership::Standby);
+        let (_ttl, ttl) = watch::channel(Duration::from_millis(300));
+        let (_deposed, deposed) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let elector = Elector {
+            lease: AnyLease::Memory(lease),
+            ttl,
+            leadership,
+            deposed,
+            stop: stop.clone(),
+            clock: SystemClock,
+            store_is_down: false,
+        };
+        let running = tokio::spawn(elector.run());
+        assert_eq!(next_term(&mut seen, None).await, Term(1));
+        // The lease of this store does not end: only the trust in it does.
+        store.set_fault(Some(StoreError::Unavailable("gone".into())));
+        let standby = |now: &Leadership| now.term().is_none();
+        seen.wait_for(standby).await.unwrap();
+        store.set_fault(None);
+        assert_eq!(next_term(&mut seen, Some(Term(1))).await, Term(2));
+        stop.cancel();
+        running.await.unwrap();
+    }
 }

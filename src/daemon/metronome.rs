@@ -47,6 +47,8 @@ pub struct Metronome<C> {
     pub mode: watch::Sender<Option<&'static str>>,
     /// Whether commits fail at present.
     pub trouble: Trouble,
+    /// Reading of [`Clock::boot`] until which the term last led for was trusted, as last heard.
+    pub trusted_until: Duration,
 }
 
 /// Why a term ends for the metronome.
@@ -71,10 +73,10 @@ impl<C: Clock> Metronome<C> {
             };
             let mut plan = Plan::default();
             let over = self.lead(term, &mut plan, &mut memory).await;
-            // Trusted to the end: what the plan knows is what the ledger held.
-            let trusted = matches!(*self.leadership.borrow(),
-                Leadership::Leader { trusted_until, .. } if self.clock.boot() < trusted_until);
-            memory.plan = trusted.then_some(plan);
+            // A term that came to nothing has no plan, and leaves what was known before.
+            if plan.entries().next().is_some() {
+                memory.plan = Some((plan, self.trusted_until));
+            }
             match over {
                 Over::Stopped => return,
                 Over::Deposed => {
@@ -144,11 +146,21 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Whether this term, or the process, is over.
-    fn is_over(&self, term: Term) -> Option<Over> {
+    fn is_over(&mut self, term: Term) -> Option<Over> {
         if self.stop.is_cancelled() {
             return Some(Over::Stopped);
         }
-        (self.leadership.borrow().term() != Some(term)).then_some(Over::Deposed)
+        match *self.leadership.borrow() {
+            Leadership::Leader {
+                term: led,
+                trusted_until,
+                ..
+            } if led == term => {
+                self.trusted_until = trusted_until;
+                None
+            }
+            _ => Some(Over::Deposed),
+        }
     }
 
     async fn nap(&mut self, wake: Option<Timestamp>) {
@@ -184,12 +196,14 @@ impl<C: Clock> Metronome<C> {
         plan: &mut Plan,
         memory: &mut Memory,
     ) -> Result<(), Over> {
+        // Taken once: a repeated attempt must not move what counts from it. Nor may a term that
+        // came to nothing: by now others may have fired.
+        let now = self.clock.wall();
         loop {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
             }
-            // The instant is taken once: a repeated attempt must not move what counts from it.
-            let now = *memory.since.get_or_insert_with(|| self.clock.wall());
+            memory.forget_before(self.clock.boot());
             let taken = office::take(
                 self.dispatcher.ledger(),
                 term,
@@ -258,11 +272,7 @@ impl<C: Clock> Metronome<C> {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
             }
-            let trusted_until = match *self.leadership.borrow() {
-                Leadership::Leader { trusted_until, .. } => trusted_until,
-                Leadership::Standby => return Err(Over::Deposed),
-            };
-            if self.clock.boot() >= trusted_until {
+            if self.clock.boot() >= self.trusted_until {
                 // The elector is about to renew, or to say that it could not.
                 self.pause(term, Duration::from_millis(20)).await?;
                 continue;
@@ -291,7 +301,7 @@ impl<C: Clock> Metronome<C> {
                 Err(StoreError::Deposed) => return Err(Over::Deposed),
                 Err(StoreError::Corrupt) => {
                     // Nothing was written. The ledger is rebuilt from what this leader knows.
-                    memory.plan = Some(std::mem::take(plan));
+                    memory.plan = Some((std::mem::take(plan), self.trusted_until));
                     memory.rebuild = true;
                     self.take_office(term, loaded, plan, memory).await?;
                     return Ok(());

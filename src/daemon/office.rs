@@ -21,12 +21,18 @@ const MOST_COUNTED: usize = 20_000;
 pub struct Memory {
     /// The mark of the store's data, once seen.
     birth: Option<String>,
-    /// The plan of a term that ended while it was still trusted: as good as the ledger was.
-    pub plan: Option<Plan>,
+    /// The plan of a term that ended, and the reading of the boot clock until which nobody else
+    /// can have led since: until then it is as good as the ledger was.
+    pub plan: Option<(Plan, Duration)>,
     /// Parts of the ledger had to be deleted: write it anew from the plan.
     pub rebuild: bool,
-    /// When this term began, for entries that were never recorded.
-    pub since: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Forgets a plan that another leader may have gone beyond by `boot`.
+    pub fn forget_before(&mut self, boot: Duration) {
+        self.plan.take_if(|(_, until)| *until <= boot);
+    }
 }
 
 /// Reads where every entry of `timetable` stands, records what must be, and plans.
@@ -55,7 +61,8 @@ pub async fn take(
             .iter()
             .map(|recorded| recorded.text.clone())
             .collect();
-        restore(&mut loaded, &names, timetable, memory.plan.as_ref(), now);
+        let remembered = memory.plan.as_ref().map(|(plan, _)| plan);
+        restore(&mut loaded, &names, timetable, remembered, now);
     }
     let anew = birth.is_some() || memory.rebuild;
 

@@ -108,6 +108,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             stop: stop_firing.clone(),
             mode,
             trouble: Trouble::default(),
+            trusted_until: Duration::ZERO,
         }
         .run(),
     );

@@ -101,6 +101,7 @@ impl RedisDispatcher {
             queues,
             dues,
             now,
+            mail: Mail::default(),
         };
         batch.commit(addresses).await
     }
@@ -223,6 +224,8 @@ struct Batch<'a> {
     queues: i64,
     dues: &'a [Due],
     now: Timestamp,
+    /// The chunk that is being written.
+    mail: Mail,
 }
 
 /// What is known of the chunks so far.
@@ -283,12 +286,12 @@ impl<'a> Batch<'a> {
         progress: &mut Progress<'a>,
     ) -> usize {
         let dues = self.dues;
-        let mut mail = Mail::default();
+        self.mail.clear();
         let mut places = Vec::with_capacity(CHUNK);
         let mut settlements: Vec<Settlement> = Vec::with_capacity(CHUNK);
         while let Some(due) = dues.get(next) {
             let template = &due.entry.template;
-            let full = mail.size() + template.size_hint() > CHUNK_BYTES && !places.is_empty();
+            let full = self.mail.size() + template.size_hint() > CHUNK_BYTES && !places.is_empty();
             if places.len() == CHUNK || full {
                 break;
             }
@@ -312,9 +315,10 @@ impl<'a> Batch<'a> {
             match address {
                 Some(address) => {
                     let fire = self.scribe.fire(due, self.now);
-                    self.publisher.write(&mut mail, template, &fire, address);
+                    self.publisher
+                        .write(&mut self.mail, template, &fire, address);
                 }
-                None => mail.skip(),
+                None => self.mail.skip(),
             }
             settlements.push(self.scribe.settlement(due, self.now));
             places.push(next - 1);
@@ -322,7 +326,7 @@ impl<'a> Batch<'a> {
         if places.is_empty() {
             return next;
         }
-        let (effects, parts) = mail.effects(self.publisher.events());
+        let (effects, parts) = self.mail.effects(self.publisher.events());
         let items: Vec<Item<'_>> = settlements
             .iter()
             .zip(parts)

@@ -1,6 +1,7 @@
 //! The rendered messages of a batch and what each does to the server.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::switchboard::{Address, Step};
 use crate::message::{Fire, Template};
@@ -44,10 +45,16 @@ impl Mail {
     pub fn skip(&mut self) {
         let end = self.bytes.len();
         self.letters.push(Letter {
-            address: Ok(Vec::new()),
+            address: Ok(Arc::from([])),
             message: end..end,
             event: end..end,
         });
+    }
+
+    /// Empties it; what it has allocated is used again.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.letters.clear();
     }
 
     /// Bytes so far.

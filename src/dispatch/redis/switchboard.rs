@@ -4,14 +4,14 @@
 //! reads it each time. Here it is read at most once a second, before the messages are committed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use redis::{RedisResult, Script};
 
 use crate::clock::monotonic_millis;
 use crate::message::{
     Queue, REFRESH_BINDING, RedisConventions, RedisDeclaration, RedisDestination, RedisExpiry,
-    Template,
+    Route, Template,
 };
 use crate::plan::Rejection;
 use crate::store::redis::{Link, LinkError};
@@ -35,7 +35,7 @@ pub enum Step {
 }
 
 /// What delivers one message, or why nothing does.
-pub type Address = Result<Vec<Step>, Rejection>;
+pub type Address = Result<Arc<[Step]>, Rejection>;
 
 /// Knows the queues of one broker, as one connection has seen them.
 #[derive(Debug)]
@@ -89,22 +89,28 @@ impl Switchboard {
             self.declared.clear();
             self.bindings.clear();
         }
-        let destinations: Vec<RedisDestination> = templates
+        let (distinct, place_of) = distinct(templates);
+        let destinations: Vec<RedisDestination> = distinct
             .iter()
             .map(|template| {
                 self.conventions
                     .destination(template.route(), template.priority())
             })
             .collect();
-        self.declare(templates).await?;
+        self.declare(&distinct).await?;
         self.look_up(&destinations).await?;
-        if self.forget_lost(templates, &destinations) {
-            self.declare(templates).await?;
+        if self.forget_lost(&distinct, &destinations) {
+            self.declare(&distinct).await?;
             self.look_up(&destinations).await?;
         }
-        let addressed = templates.iter().zip(&destinations);
-        Ok(addressed
+        let addresses: Vec<Address> = distinct
+            .iter()
+            .zip(&destinations)
             .map(|(template, destination)| self.address(template, destination))
+            .collect();
+        Ok(place_of
+            .into_iter()
+            .map(|place| addresses[place].clone())
             .collect())
     }
 
@@ -345,7 +351,7 @@ impl Switchboard {
                 }
             }
         }
-        Ok(steps)
+        Ok(steps.into())
     }
 
     fn push(&self, queue: &str, key: String, steps: &mut Vec<Step>) {
@@ -360,6 +366,24 @@ impl Switchboard {
             }
         }
     }
+}
+
+/// Many messages, few routes: one template of each route and priority, and the place of each
+/// template's among them.
+fn distinct<'a>(templates: &[&'a Template]) -> (Vec<&'a Template>, Vec<usize>) {
+    let mut distinct: Vec<&Template> = Vec::new();
+    let mut places: HashMap<(*const Route, u8), usize> = HashMap::new();
+    let place_of = templates
+        .iter()
+        .map(|template| {
+            let route = (Arc::as_ptr(template.route()), template.priority());
+            *places.entry(route).or_insert_with(|| {
+                distinct.push(template);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    (distinct, place_of)
 }
 
 fn pushes(steps: &[Step]) -> impl Iterator<Item = &str> {

@@ -185,15 +185,18 @@ pub(super) fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, St
     Ok(pairs
         .chunks_exact(2)
         .map(|pair| {
-            let detail = text(&pair[1]);
-            let count = detail.parse().unwrap_or(0);
+            let count = || match &pair[1] {
+                Value::Int(count) => u64::try_from(*count).unwrap_or(0),
+                other => text(other).parse().unwrap_or(0),
+            };
+            let detail = || text(&pair[1]);
             match &pair[0] {
-                Value::Int(1) => Outcome::Fired(count),
-                Value::Int(2) => Outcome::AlreadyDone(count),
-                Value::Int(3) => Outcome::Superseded(parse_micros(&detail).unwrap_or_default()),
+                Value::Int(1) => Outcome::Fired(count()),
+                Value::Int(2) => Outcome::AlreadyDone(count()),
+                Value::Int(3) => Outcome::Superseded(parse_micros(&detail()).unwrap_or_default()),
                 Value::Int(4) => Outcome::Paused,
                 Value::Int(5) => Outcome::Skipped,
-                Value::Int(6) => Outcome::Rejected(Rejection(detail)),
+                Value::Int(6) => Outcome::Rejected(Rejection(detail())),
                 _ => Outcome::Held,
             }
         })

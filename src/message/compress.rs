@@ -28,10 +28,10 @@ impl Compression {
                 to.finish()
             }
             Self::Brotli => {
-                let mut to = brotli::CompressorWriter::new(Vec::new(), 4096, 11, 22);
+                // Its defaults are those of Python's package: quality 11, window 22.
+                let mut to = brotlic::CompressorWriter::new(Vec::new());
                 to.write_all(body)?;
-                // Finishes the stream; a flush before it would cut it into two blocks.
-                Ok(to.into_inner())
+                to.into_inner().map_err(brotlic::IntoInnerError::into_error)
             }
             Self::Zstd => zstd::bulk::compress(body, 3),
         }

@@ -51,7 +51,7 @@ pub fn write_dict(pairs: &[(String, Value)], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Appends a string: ASCII only, lower-case escapes, surrogate pairs, DEL as it is.
+/// Appends a string: ASCII only, lower-case escapes, surrogate pairs.
 pub fn write_str(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for ch in text.chars() {
@@ -63,7 +63,7 @@ pub fn write_str(text: &str, out: &mut Vec<u8>) {
             '\t' => out.extend_from_slice(b"\\t"),
             '\u{8}' => out.extend_from_slice(b"\\b"),
             '\u{c}' => out.extend_from_slice(b"\\f"),
-            ' '..='\x7f' => out.push(ch as u8),
+            ' '..='~' => out.push(ch as u8),
             _ => {
                 for unit in ch.encode_utf16(&mut [0; 2]) {
                     out.extend_from_slice(b"\\u");
@@ -114,7 +114,7 @@ mod tests {
     fn strings_are_escaped_as_python_does() {
         assert_eq!(
             text(&"h\u{e9}\u{1d11e}\u{8}\u{c}\n\r\t\"\\/\x00\x1f\x7f".into()),
-            "\"h\\u00e9\\ud834\\udd1e\\b\\f\\n\\r\\t\\\"\\\\/\\u0000\\u001f\x7f\""
+            "\"h\\u00e9\\ud834\\udd1e\\b\\f\\n\\r\\t\\\"\\\\/\\u0000\\u001f\\u007f\""
         );
     }
 

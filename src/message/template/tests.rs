@@ -207,6 +207,35 @@ fn mistakes_are_named_by_their_place() {
 }
 
 #[test]
+fn protocol_1_writes_times_as_text_in_every_encoding() {
+    let mut conventions = conventions();
+    conventions.protocol = Protocol::V1;
+    let options = r#"{"serializer": "msgpack", "eta": "AT", "expires": "AT"}"#;
+    let job_options = |text: &str| match Value::from_json_text(text).unwrap() {
+        Value::Dict(mut pairs) => {
+            for (_, value) in &mut pairs[1..] {
+                *value = Value::Date(chrono::NaiveDate::from_ymd_opt(2036, 1, 2).unwrap());
+            }
+            Options::from_pairs(pairs).unwrap()
+        }
+        other => panic!("{other:?}"),
+    };
+    let job = Job {
+        entry: ENTRY,
+        task: "proj.add",
+        args: &[],
+        kwargs: &[],
+        options: &job_options(options),
+        zone: &Zone::utc(),
+    };
+    let routing = Routing::new(RoutingSettings::default());
+    let template = Template::compile(&job, &routing, &conventions, &mut Interner::default());
+    let body = body(&envelope(&template.unwrap(), &fire()));
+    let text = String::from_utf8_lossy(&body);
+    assert_eq!(text.matches("2036-01-02").count(), 2, "{text}");
+}
+
+#[test]
 fn expires_auto_is_the_next_fire_time() {
     let template = compile("[]", "{}", r#"{"expires": "auto"}"#, &conventions()).unwrap();
     assert!(template.needs_next_fire_time() && template.depends_on_now());

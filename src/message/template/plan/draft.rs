@@ -151,6 +151,8 @@ impl<'a> Draft<'a> {
                     self.job
                         .options
                         .iter()
+                        // The others are text and numbers there, times as well.
+                        .filter(|(k, _)| matches!(*k, "link" | "link_error" | "chord"))
                         .map(|(k, v)| (k.to_owned(), v.clone()))
                         .collect(),
                 ),

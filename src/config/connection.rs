@@ -358,6 +358,21 @@ fn read_secret(
     link: &mut Option<SecretFile>,
     out: &mut Collector,
 ) -> Option<Secret> {
+    if given.text.contains("://") {
+        // A URL where its file belongs must not be told as a path would be.
+        out.push(
+            Finding::error(format!(
+                "{name} takes the path of a file that holds the URL"
+            ))
+            .at(given.place)
+            .key(name)
+            .help(format!(
+                "the URL itself belongs to `{}`",
+                name.trim_end_matches("_file")
+            )),
+        );
+        return None;
+    }
     let file = SecretFile(env.credential_path(&given.text));
     match file.read() {
         Ok(secret) => {

@@ -54,6 +54,8 @@ impl Resolution<'_> {
             (_, _, None) => (String::new(), ExchangeKind::Direct, String::new()),
         };
         self.refuse_unreachable(&exchange, &kind, &routing_key, queue.as_deref())?;
+        let declared = queue.as_ref().map_or("", |queue| queue.exchange_name());
+        self.refuse_file_names(&[&exchange, declared])?;
         let listed = |name: &str| self.routing.queues.iter().any(|known| known.name == name);
         Ok(Route {
             unknown_queue: !self.routing.settings.queues.is_empty()
@@ -163,6 +165,33 @@ impl Resolution<'_> {
                 "exchange",
                 format!("the exchange {exchange:?} is of type {name:?}, which only RabbitMQ has"),
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Exchanges whose names cannot be files: in folders each has one, and neither Celery nor its workers would open it.
+    fn refuse_file_names(&self, exchanges: &[&str]) -> Result<(), Invalid> {
+        let fits = |name: &str| {
+            name.is_empty()
+                || (name.contains(|c| c != '.')
+                    && name
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)))
+        };
+        match exchanges.iter().find(|name| !fits(name)) {
+            Some(name) if self.transport == Transport::Filesystem => {
+                let option = ["exchange", "queue"]
+                    .into_iter()
+                    .find(|option| self.options.text(option) == Some(name));
+                Err(self
+                    .at(
+                        option.unwrap_or("queue"),
+                        format!(
+                            "the exchange {name:?} cannot be in a folder: no worker could read it"
+                        ),
+                    )
+                    .help("use letters A to Z, digits, `.`, `_` and `-` in its name"))
+            }
             _ => Ok(()),
         }
     }

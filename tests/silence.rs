@@ -125,6 +125,11 @@ fn what_would_be_lost_is_refused() {
         ),
         (FOLDER, "options = { queue = 'ü' }", "folder"),
         (
+            FOLDER,
+            "options = { exchange = '../x', routing_key = 'k' }",
+            "folder",
+        ),
+        (
             RABBIT,
             "args_json = '[]'\noptions = { headers = { n = 18446744073709551616 } }",
             "64 bit",

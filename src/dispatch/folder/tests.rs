@@ -131,15 +131,13 @@ async fn declares_what_it_publishes_to() {
 async fn what_nobody_is_bound_to_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let toml = format!(
-        "{}{}{}",
+        "{}{}",
         entry("a", "exchange = 'nobody', routing_key = 'k'"),
-        entry("b", "exchange = '../x', routing_key = 'k'"),
         entry("c", "")
     );
     let receipts = publish(root.path(), &toml).await;
     let why = |place: usize| format!("{:?}", receipts[place].1);
     assert!(why(0).contains("no queue is bound"), "{}", why(0));
-    assert!(why(1).contains("letters, digits"), "{}", why(1));
-    assert_eq!(receipts[2].1, Receipt::Confirmed);
+    assert_eq!(receipts[1].1, Receipt::Confirmed);
     assert_eq!(queues(root.path()), ["celery"]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::diagnose::{Collector, Finding};
 use super::draft::allow;
-use super::fingerprint::{fingerprint, timing};
+use super::fingerprint::{Printer, timing};
 use super::keys::{args, kwargs, options, policy, read_keys, required};
 use super::lint::Lint;
 use super::messages::backoff;
@@ -22,6 +22,7 @@ pub(super) struct Compiler<'s> {
     pub settings: &'s Settings,
     pub zones: Zones,
     pub interner: Interner,
+    pub printer: Printer,
     pub retry: RetryPolicy,
     /// Whether lints are wanted.
     pub lint: bool,
@@ -123,7 +124,10 @@ impl Compiler<'_> {
             value.filter(|_| self.lint).cloned()
         };
         let timing = timing(&schedule, &zone, &policy);
-        let fingerprint = fingerprint(&job, timing, &policy, route_options, &template, settings);
+        let route = template.route();
+        let fingerprint = self
+            .printer
+            .entry(&job, timing, &policy, route_options, route);
         Some(Compiled {
             entry: Entry {
                 name: name.into(),

@@ -3,12 +3,14 @@
 //! Made from texts that do not depend on hash maps, addresses or the process. URLs, host and pid
 //! take no part: instances with equal schedules have equal digests.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::settings::Settings;
-use crate::message::{Job, Options, Template};
+use crate::message::{Job, Options, Route};
 use crate::schedule::{Schedule, Zone};
 use crate::timetable::{Fingerprint, Policy, Timing};
 
@@ -50,62 +52,81 @@ pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timin
     }
 }
 
-/// Of everything that affects an entry.
-pub(super) fn fingerprint(
-    job: &Job<'_>,
-    timing: Timing,
-    policy: &Policy,
-    route_options: Option<&Options>,
-    template: &Template,
-    settings: &Settings,
-) -> Fingerprint {
-    let conventions = &settings.conventions;
-    let redis = &conventions.redis;
-    hash(|h| {
-        write!(
-            h,
-            "{}\n{}\n{:?}{:?}",
-            job.entry, job.task, timing.grid, timing.window
-        )?;
-        write!(
-            h,
-            "\n{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-            policy.enabled,
-            policy.misfire,
-            policy.starting_deadline,
-            policy.jitter,
-            policy.max_runs,
-            policy.run_on_start,
-            policy.delivery,
-        )?;
-        write!(h, " {:?}", policy.backoff)?;
-        write!(
-            h,
-            "\n{:?}\n{:?}\n{:?}\n{route_options:?}",
-            job.args, job.kwargs, job.options
-        )?;
-        write!(h, "\n{:?}", template.route())?;
-        write!(
-            h,
-            "\n{:?} {:?} {:?} {} {} {}",
-            conventions.protocol,
-            conventions.serializer,
-            conventions.compression,
-            conventions.enable_utc,
-            settings.zone.name(),
-            conventions.repr_maxlevels,
-        )?;
-        write!(
-            h,
-            "\n{:?} {:?} {:?} {:?} {} {} {:?} {:?}",
-            redis.global_keyprefix,
-            redis.sep,
-            redis.priority_steps,
-            redis.fanout_prefix,
-            redis.fanout_patterns,
-            redis.body_base64,
-            redis.deadletter_queue,
-            conventions.events,
-        )
-    })
+/// Fingerprints of entries; what they share is hashed once.
+pub(super) struct Printer {
+    /// Of the settings that change what entries publish.
+    settings: Fingerprint,
+    /// Of routes, by address; the routes are held so that an address stays theirs.
+    routes: HashMap<usize, (Arc<Route>, Fingerprint)>,
+}
+
+impl Printer {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let conventions = &settings.conventions;
+        let redis = &conventions.redis;
+        let settings = hash(|h| {
+            write!(
+                h,
+                "{:?} {:?} {:?} {} {} {}",
+                conventions.protocol,
+                conventions.serializer,
+                conventions.compression,
+                conventions.enable_utc,
+                settings.zone.name(),
+                conventions.repr_maxlevels,
+            )?;
+            write!(
+                h,
+                "\n{:?} {:?} {:?} {:?} {} {} {:?} {:?}",
+                redis.global_keyprefix,
+                redis.sep,
+                redis.priority_steps,
+                redis.fanout_prefix,
+                redis.fanout_patterns,
+                redis.body_base64,
+                redis.deadletter_queue,
+                conventions.events,
+            )
+        });
+        Self {
+            settings,
+            routes: HashMap::new(),
+        }
+    }
+
+    /// Of everything that affects an entry.
+    pub(super) fn entry(
+        &mut self,
+        job: &Job<'_>,
+        timing: Timing,
+        policy: &Policy,
+        route_options: Option<&Options>,
+        route: &Arc<Route>,
+    ) -> Fingerprint {
+        let (_, route) = self
+            .routes
+            .entry(Arc::as_ptr(route).addr())
+            .or_insert_with(|| (Arc::clone(route), hash(|h| write!(h, "{route:?}"))));
+        let own = hash(|h| {
+            write!(h, "{}\n{}\n", job.entry, job.task)?;
+            write!(
+                h,
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                policy.enabled,
+                policy.misfire,
+                policy.starting_deadline,
+                policy.jitter,
+                policy.max_runs,
+                policy.run_on_start,
+                policy.delivery,
+                policy.backoff,
+            )?;
+            write!(
+                h,
+                "\n{:?}\n{:?}\n{:?}\n{route_options:?}",
+                job.args, job.kwargs, job.options
+            )
+        });
+        Fingerprint::of_all([own, timing.grid, timing.window, *route, self.settings])
+    }
 }

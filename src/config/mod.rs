@@ -67,6 +67,7 @@ use diagnose::{Collector, Finding, Place};
 use document::{Section, parse, sections};
 use draft::{Draft, Surroundings};
 use entry::Compiler;
+use fingerprint::Printer;
 use lints::Linted;
 use scalar::Zones;
 use walk::{Item, MAX_ENTRIES, top_level};
@@ -197,6 +198,7 @@ fn compile(
             settings: &settings,
             zones,
             interner: Interner::default(),
+            printer: Printer::new(&settings),
             retry,
             lint: purpose == Purpose::Check,
         },

@@ -36,12 +36,14 @@ pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timin
     Timing {
         grid: hash(|h| {
             let start = policy.start_at.map(crate::clock::Timestamp::as_micros);
-            write!(h, "{}\n{}\n{start:?}", schedule.canonical(), zone.name())
+            // The zone is in the canonical text where it matters: an interval has none.
+            write!(h, "{}\n{start:?}", schedule.canonical())
         }),
         window: hash(|h| {
             write!(
                 h,
-                "{:?}\n{:?}",
+                "{}\n{:?}\n{:?}",
+                zone.name(),
                 policy.end_at.map(crate::clock::Timestamp::as_micros),
                 policy.exclude.days
             )?;

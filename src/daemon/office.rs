@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::report;
 use crate::clock::Timestamp;
 use crate::plan::catch_up::{Reason, Skipped};
-use crate::plan::enrol::{News, RETENTION_DAYS};
+use crate::plan::enrol::News;
 use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol};
 use crate::store::{AnyLedger, Ledger, Loaded, StoreError, Term, Write};
 use crate::timetable::{Entry, EntryName, Timetable};
@@ -72,6 +72,7 @@ pub async fn take(
         let recorded = &loaded.recorded[place];
         let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
         count_dropped(entry, recorded, &enrolment);
+        let count = count_to_write(recorded, &enrolment, anew);
         // After a loss everything is written, not only what is new.
         let record = enrolment
             .write
@@ -83,7 +84,7 @@ pub async fn take(
                 record: Some(record.to_json()),
                 from: Some(enrolment.progress.from),
                 last: recorded.last.filter(|_| anew),
-                count: Some(recorded.count).filter(|count| anew && *count > 0),
+                count,
             });
         }
         plan.set(Arc::clone(entry), enrolment.progress);
@@ -131,7 +132,7 @@ pub async fn change(
                 record: Some(record.to_json()),
                 from: Some(enrolment.progress.from),
                 last: None,
-                count: None,
+                count: count_to_write(recorded, &enrolment, false),
             });
         }
         standing.push((Arc::clone(entry), enrolment.progress));
@@ -201,6 +202,7 @@ fn restore(
             anchor,
             timing: entry.timing,
             enabled: entry.policy.enabled,
+            max_runs: entry.policy.max_runs,
             task_id: None,
             sent_at: None,
             removed_at: None,
@@ -218,15 +220,28 @@ fn restore(
     }
 }
 
-/// Counts the fire times that a change of timing dropped: passed, not fired, and not looked for
-/// any more.
+/// The count, where it is not stored as it is known.
+fn count_to_write(recorded: &Recorded, enrolment: &Enrolment, anew: bool) -> Option<u64> {
+    let count = enrolment.progress.count;
+    (count != recorded.count || (anew && count > 0)).then_some(count)
+}
+
+/// Counts the fire times that an edit dropped: passed, not fired, and not looked for any more.
+///
+/// `entry` is the one before the edit, if it is known.
 fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
-    if enrolment.news != News::Changed {
-        return;
-    }
     let Some(record) = recorded.record() else {
         return;
     };
+    let reason = match enrolment.news {
+        News::Changed => Reason::Changed,
+        News::Switched if !record.enabled => Reason::Disabled,
+        _ => return,
+    };
+    let finished = record.max_runs.is_some_and(|max| recorded.count >= max);
+    if finished || record.removed_at.is_some() {
+        return;
+    }
     let until = enrolment.progress.from;
     let before = Progress {
         anchor: record.anchor,
@@ -249,7 +264,7 @@ fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
         report::skipped(
             &entry.name,
             &[Skipped {
-                reason: Reason::Changed,
+                reason,
                 count,
                 first,
                 last,
@@ -265,15 +280,11 @@ fn retire(others: &[(EntryName, String)], now: Timestamp) -> Vec<Write> {
     for (name, text) in others {
         let record = match Record::parse(text) {
             None => None,
+            Some(record) if record.is_forgotten(now) => None,
             Some(Record {
-                removed_at: Some(at),
+                removed_at: Some(_),
                 ..
-            }) => {
-                if now.since(at) < Duration::from_secs(RETENTION_DAYS * 86_400) {
-                    continue;
-                }
-                None
-            }
+            }) => continue,
             Some(record) => Some(
                 Record {
                     removed_at: Some(now),

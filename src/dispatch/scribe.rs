@@ -60,6 +60,7 @@ impl Scribe {
                 anchor: due.anchor,
                 timing: due.entry.timing,
                 enabled: true,
+                max_runs: due.entry.policy.max_runs,
                 task_id: Some(self.task_id(due)),
                 sent_at: Some(now),
                 removed_at: None,

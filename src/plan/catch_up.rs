@@ -1,6 +1,7 @@
 //! Which passed fire times are fired, which are skipped, and why.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,6 +11,9 @@ use crate::timetable::{Entry, Misfire, Occurrence};
 
 /// Most misfires of one entry that `misfire = "all"` fires.
 pub const BACKLOG: usize = 1_000;
+
+/// What is late by less than this is not too late for any `starting_deadline`: firing takes a moment.
+const ON_TIME: Duration = Duration::from_secs(1);
 
 /// Fire times that are counted one by one before the rest is estimated from their mean gap.
 const COUNTED: u32 = 20_000;
@@ -136,10 +140,7 @@ pub fn next_point(entry: &Entry, progress: &Progress, after: Timestamp) -> Optio
     let next = entry.next_after(anchor, after);
     let starts = entry.policy.run_on_start && after < anchor && progress.from < anchor;
     if starts && next.is_none_or(|next| next.fire_time > anchor) {
-        return Some(Occurrence {
-            fire_time: anchor,
-            excluded: false,
-        });
+        return Some(entry.occurrence(anchor));
     }
     next
 }
@@ -162,13 +163,16 @@ pub fn catch_up(
     let left = policy
         .max_runs
         .map_or(u64::MAX, |max| max.saturating_sub(progress.count));
-    let keep = match policy.misfire {
-        Misfire::All => BACKLOG.min(usize::try_from(left).unwrap_or(usize::MAX)),
-        Misfire::Latest | Misfire::Skip => usize::from(left > 0),
-    };
     if left == 0 {
         return result;
     }
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    let all = policy.misfire == Misfire::All;
+    let keep = if all { BACKLOG.min(left) } else { 1 };
+    let deadline = policy
+        .starting_deadline
+        .map(|deadline| deadline.max(ON_TIME));
+    let is_too_old = |send| deadline.is_some_and(|deadline| now.since(send) > deadline);
 
     let mut pending: VecDeque<FireTime> = VecDeque::new();
     let mut skips: Vec<Skip> = Vec::new();
@@ -182,49 +186,55 @@ pub fn catch_up(
     };
     let mut gaps = Gaps::default();
     let mut cursor = progress.base();
+    let mut before = Timestamp::from_micros(i64::MIN);
     while let Some(Occurrence {
         fire_time,
         excluded,
     }) = next_point(entry, progress, cursor)
     {
-        let send = entry.send_instant(fire_time);
+        // Never before its predecessor, whatever jitter says.
+        let send = entry.send_instant(fire_time).max(before);
         if send > now {
             break;
         }
-        cursor = fire_time;
-        result.until = Some(fire_time);
-        let too_old = policy
-            .starting_deadline
-            .is_some_and(|deadline| now.since(send) > deadline);
-        let missed = policy.misfire == Misfire::Skip && send < able_since;
+        let missed = send < able_since;
+        // What jitter made due at one instant is not missed for the sake of each other.
+        let together = send == before && !missed;
+        before = send;
         if !policy.enabled {
             skip(Reason::Disabled, fire_time, 1, false);
         } else if excluded {
             skip(Reason::Excluded, fire_time, 1, false);
-        } else if too_old {
+        } else if is_too_old(send) {
             skip(Reason::Deadline, fire_time, 1, false);
-        } else if missed {
+        } else if missed && policy.misfire == Misfire::Skip {
             skip(Reason::Misfire, fire_time, 1, false);
         } else {
-            pending.push_back(fire_time);
-        }
-        // With `all` and a run limit the oldest are fired, as if there had been no outage.
-        let limited =
-            policy.misfire == Misfire::All && policy.max_runs.is_some_and(|_| keep < BACKLOG);
-        if pending.len() > keep {
-            if limited {
-                pending.pop_back();
+            if !all && !together {
+                for old in pending.drain(..) {
+                    skip(Reason::Misfire, old, 1, false);
+                }
+            }
+            if pending.len() == left {
+                // The oldest are fired, as if there had been no outage.
                 break;
             }
-            if let Some(old) = pending.pop_front() {
+            pending.push_back(fire_time);
+            if pending.len() > BACKLOG
+                && let Some(old) = pending.pop_front()
+            {
                 skip(overflow(policy.misfire), old, 1, false);
             }
         }
+        cursor = fire_time;
+        result.until = Some(fire_time);
         if let Some((jump, count)) = gaps.jump(fire_time, now, keep) {
-            let reason = if policy.enabled {
-                overflow(policy.misfire)
-            } else {
+            let reason = if !policy.enabled {
                 Reason::Disabled
+            } else if is_too_old(jump) {
+                Reason::Deadline
+            } else {
+                overflow(policy.misfire)
             };
             for old in pending.drain(..) {
                 skip(reason, old, 1, false);

@@ -8,9 +8,6 @@ use super::record::{Progress, Record, Recorded};
 use crate::clock::Timestamp;
 use crate::timetable::Entry;
 
-/// Days after which the record of an entry that left the schedule is forgotten.
-pub const RETENTION_DAYS: u64 = 30;
-
 /// Where an entry stands, and what to record first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
@@ -31,7 +28,7 @@ pub enum News {
     New,
     /// Timing keys differ from the recorded ones.
     Changed,
-    /// Disabled, enabled, or back in the file.
+    /// Disabled, enabled, given another number of runs, or back in the file.
     Switched,
 }
 
@@ -46,34 +43,10 @@ pub fn enrol(
     changed_at: Timestamp,
     now: Timestamp,
 ) -> Enrolment {
-    let enabled = entry.policy.enabled;
-    let Some(record) = recorded.record() else {
-        // Without a record an old `last` still forbids repeats.
-        let from = if entry.policy.run_on_start && recorded.last.is_none() && entry.in_window(now) {
-            now.plus_micros(-1)
-        } else {
-            now
-        };
-        // A lost record: counted from the last fire time an interval keeps its phase.
-        let anchor = recorded.last.unwrap_or(now);
-        let record = Record {
-            anchor,
-            timing: entry.timing,
-            enabled,
-            task_id: None,
-            sent_at: None,
-            removed_at: None,
-        };
-        return Enrolment {
-            progress: Progress {
-                anchor,
-                from,
-                last: recorded.last,
-                count: recorded.count,
-            },
-            write: Some(record),
-            news: News::New,
-        };
+    let policy = &entry.policy;
+    let enabled = policy.enabled;
+    let Some(record) = recorded.record().filter(|r| !r.is_forgotten(now)) else {
+        return first(entry, recorded, now);
     };
 
     let stored_from = recorded.from.unwrap_or(record.anchor);
@@ -85,25 +58,31 @@ pub fn enrol(
     };
     let retimed = record.timing != entry.timing;
     let switched_on = enabled && !record.enabled;
-    let returned = record.removed_at.is_some();
+    // Fire times after the last run that was allowed were not missed.
+    let reached = |max: Option<u64>| max.is_some_and(|max| recorded.count >= max);
+    let extended = reached(record.max_runs) && !reached(policy.max_runs);
     if record.timing.grid != entry.timing.grid {
         progress.anchor = changed_at;
     }
-    if retimed || switched_on || returned {
-        // Never backwards: what was fired or skipped after the change stays settled.
-        progress.from = progress.base().max(changed_at);
+    if retimed || switched_on || extended || record.removed_at.is_some() {
+        // Never backwards: what was fired or skipped after the change stays settled. An entry that
+        // another instance took out after this one loaded the file was away until then.
+        let away_until = record.removed_at.unwrap_or(changed_at);
+        progress.from = progress.base().max(changed_at).max(away_until);
     }
-    let news = if retimed {
-        News::Changed
-    } else if returned || enabled != record.enabled {
-        News::Switched
-    } else {
-        News::Nothing
+    let as_recorded = enabled == record.enabled
+        && policy.max_runs == record.max_runs
+        && record.removed_at.is_none();
+    let news = match (retimed, as_recorded) {
+        (true, _) => News::Changed,
+        (false, false) => News::Switched,
+        (false, true) => News::Nothing,
     };
     let write = (news != News::Nothing || recorded.from.is_none()).then_some(Record {
         anchor: progress.anchor,
         timing: entry.timing,
         enabled,
+        max_runs: policy.max_runs,
         removed_at: None,
         ..record
     });
@@ -111,5 +90,35 @@ pub fn enrol(
         progress,
         write,
         news,
+    }
+}
+
+/// An entry without a record: it counts from `now`.
+fn first(entry: &Entry, recorded: &Recorded, now: Timestamp) -> Enrolment {
+    let policy = &entry.policy;
+    // A record that was forgotten leaves nothing behind; one that was lost leaves the last fire
+    // time and the count.
+    let forgotten = recorded.record().is_some();
+    let last = recorded.last.filter(|_| !forgotten);
+    let starts = policy.run_on_start && last.is_none() && entry.in_window(now);
+    // Counted from the last fire time an interval keeps its phase.
+    let anchor = last.unwrap_or(now);
+    Enrolment {
+        progress: Progress {
+            anchor,
+            from: if starts { now.plus_micros(-1) } else { now },
+            last,
+            count: if forgotten { 0 } else { recorded.count },
+        },
+        write: Some(Record {
+            anchor,
+            timing: entry.timing,
+            enabled: policy.enabled,
+            max_runs: policy.max_runs,
+            task_id: None,
+            sent_at: None,
+            removed_at: None,
+        }),
+        news: News::New,
     }
 }

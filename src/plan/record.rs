@@ -1,5 +1,7 @@
 //! What the ledger holds of an entry.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,6 +18,9 @@ pub struct Record {
     /// Whether it was enabled when it was recorded.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub enabled: bool,
+    /// `max_runs` when it was recorded: an entry that had reached it missed nothing since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_runs: Option<u64>,
     /// Task id of the last message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<Uuid>,
@@ -40,6 +45,9 @@ fn is_true(value: &bool) -> bool {
 }
 
 impl Record {
+    /// How long the record of an entry that left the schedule is kept.
+    pub const RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
     /// Longest record that is read; a longer one is somebody else's and counts as absent.
     const MAX_BYTES: usize = 4096;
 
@@ -50,6 +58,13 @@ impl Record {
             return None;
         }
         serde_json::from_str(text).ok()
+    }
+
+    /// Whether the entry left the schedule so long ago that at `now` it counts as forgotten.
+    #[must_use]
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.removed_at
+            .is_some_and(|at| now.since(at) >= Self::RETENTION)
     }
 
     /// The stored form.

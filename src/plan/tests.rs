@@ -264,6 +264,7 @@ fn recorded(entry: &crate::timetable::Entry, change: impl FnOnce(&mut Record)) -
         anchor: at(NOON),
         timing: entry.timing,
         enabled: true,
+        max_runs: None,
         task_id: None,
         sent_at: None,
         removed_at: None,
@@ -347,4 +348,102 @@ fn garbage_in_the_store_counts_as_absent() {
         assert_eq!(super::record::parse_micros(text), None, "{text}");
     }
     assert_eq!(super::record::parse_micros("0"), Some(Timestamp::EPOCH));
+}
+
+#[test]
+fn lateness_counts_from_the_send_instant() {
+    // (keys, µs from the send instant to now, whether that is fired)
+    let cases = [
+        ("starting_deadline = '20s'", 20_000_000, true),
+        ("starting_deadline = '20s'", 20_000_001, false),
+        // Firing takes a moment.
+        ("starting_deadline = 0.001", 999_999, true),
+        ("starting_deadline = 0.001", 1_000_001, false),
+    ];
+    for (keys, late, fired) in cases {
+        let entry = entry(&format!("schedule = '1h'\njitter = '30m'\n{keys}"));
+        let fire_time = after_noon(3_600);
+        let send = entry.send_instant(fire_time);
+        assert!(send > fire_time.plus(Duration::from_secs(60)), "{send}");
+        let now = send.plus_micros(late);
+        let found = catch_up(&entry, &since_noon(), now, now, usize::MAX);
+        assert_eq!(!found.fires.is_empty(), fired, "{keys} {late}");
+    }
+    let entry = entry("schedule = '1h'\njitter = '30m'\nmisfire = 'skip'");
+    let send = entry.send_instant(after_noon(3_600));
+    for (able, fires) in [(send, 1), (send.plus_micros(1), 0)] {
+        let found = catch_up(&entry, &since_noon(), send.plus_micros(1), able, usize::MAX);
+        assert_eq!(found.fires.len(), fires);
+    }
+}
+
+#[test]
+fn offsets_longer_than_the_gap_delay_and_do_not_drop() {
+    for policy in ["latest", "skip", "all"] {
+        let keys = format!("schedule = 1\njitter = '20s'\nmisfire = '{policy}'");
+        let mut plan = plan(&keys);
+        let mut fired = Vec::new();
+        while let Some(wake) = plan.next_wake().filter(|at| *at <= after_noon(120)) {
+            let outcome = Outcome::Fired(u64::try_from(fired.len()).unwrap());
+            fired.extend(settle_all(&mut plan, wake.max(at(NOON)), &outcome));
+        }
+        let last = i64::try_from(fired.len()).unwrap();
+        assert!(last > 90, "{last}");
+        assert_eq!(fired, (1..=last).collect::<Vec<_>>(), "{policy}");
+    }
+}
+
+#[test]
+fn an_outage_leaves_one_of_what_jitter_made_due_at_once() {
+    let found = look("schedule = 1\njitter = '20s'", 120, 120);
+    assert_eq!(found.fires.len(), 1, "{:?}", found.fires);
+}
+
+#[test]
+fn an_entry_is_forgotten_after_thirty_days_away() {
+    let entry = entry("schedule = 10\nrun_on_start = true");
+    let gone = after_noon(200);
+    let away = recorded(&entry, |record| record.removed_at = Some(gone));
+    let days = |days: u64| gone.plus(Duration::from_secs(days * 86_400));
+    // Back in time: anchor and count stay, and it counts from its return.
+    let back = enrol(&entry, &away, days(29), days(29)).progress;
+    assert_eq!(
+        (back.anchor, back.base(), back.count),
+        (at(NOON), days(29), 10)
+    );
+    // Too late: new in every respect.
+    let new = enrol(&entry, &away, days(30), days(30));
+    assert_eq!(new.news, News::New);
+    assert_eq!((new.progress.anchor, new.progress.count), (days(30), 0));
+    let fires = catch_up(&entry, &new.progress, days(30), days(30), 9).fires;
+    assert_eq!(fires, [days(30)], "it runs on its start again");
+}
+
+#[test]
+fn an_entry_that_another_instance_took_out_was_away_until_then() {
+    let entry = entry("schedule = 10");
+    let away = recorded(&entry, |record| record.removed_at = Some(after_noon(700)));
+    // This instance loaded the file with the entry before the other one took it out.
+    let progress = enrol(&entry, &away, after_noon(300), after_noon(900)).progress;
+    assert_eq!(progress.base(), after_noon(700));
+}
+
+#[test]
+fn only_a_run_limit_that_was_reached_ends_with_its_raise() {
+    // (limit recorded, limit now, where it counts from), with 10 runs, the last at noon + 100 s
+    let cases = [
+        (Some(10), Some(12), 500),
+        (Some(10), None, 500),
+        (Some(12), Some(14), 100),
+        (None, Some(12), 100),
+        (Some(10), Some(9), 100),
+    ];
+    for (was, is, base) in cases {
+        let limit = is.map_or(String::new(), |max: u64| format!("max_runs = {max}"));
+        let entry = entry(&format!("schedule = 10\n{limit}"));
+        let stored = recorded(&entry, |record| record.max_runs = was);
+        let progress = enrol(&entry, &stored, after_noon(500), after_noon(900)).progress;
+        assert_eq!(progress.base(), after_noon(base), "{was:?} {is:?}");
+        assert_eq!(progress.anchor, at(NOON));
+    }
 }

@@ -145,12 +145,18 @@ impl Entry {
         if self.policy.end_at.is_some_and(|end| fire_time >= end) {
             return None;
         }
+        Some(self.occurrence(fire_time))
+    }
+
+    /// `fire_time`, and whether `exclude` covers it.
+    #[must_use]
+    pub fn occurrence(&self, fire_time: FireTime) -> Occurrence {
         let exclude = &self.policy.exclude;
         let excluded = !exclude.is_empty() && exclude.covers(self.zone.local(fire_time));
-        Some(Occurrence {
+        Occurrence {
             fire_time,
             excluded,
-        })
+        }
     }
 
     /// The first fire time later than `after` that is not excluded. Gives up, with `None`, after

@@ -41,14 +41,14 @@ impl fmt::Debug for Fingerprint {
 
 /// Fingerprints of what decides when an entry is due.
 ///
-/// `grid` covers the schedule itself, `window` the keys that only cut pieces out of it: an edit of
-/// `end_at` must not move the phase of an interval, an edit of `schedule` anchors it anew.
+/// `grid` covers the schedule itself, `window` what leaves the phase of an interval alone: an edit of
+/// `schedule` anchors it anew, one of `end_at` or `timezone` must not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Timing {
-    /// Of `schedule`, `relative`, `start_at` and the zone they are read in.
+    /// Of `schedule`, `relative` and `start_at`, with the zone if they are read in one.
     pub grid: Fingerprint,
-    /// Of `end_at` and `exclude`.
+    /// Of `end_at`, `exclude` and the zone.
     pub window: Fingerprint,
 }
 

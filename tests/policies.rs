@@ -1,0 +1,29 @@
+//! How the keys of an entry combine: every row of the tables in `docs/POLICIES.md` is played.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test helper that fails is a test that fails"
+)]
+
+#[path = "policies/stage.rs"]
+mod stage;
+#[path = "policies/story.rs"]
+mod story;
+
+use story::stories;
+
+#[test]
+fn the_tables_of_the_document_are_true() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/POLICIES.md");
+    let stories = stories(&std::fs::read_to_string(path).unwrap());
+    assert!(stories.len() >= 120, "{} rows were found", stories.len());
+    let wrong: Vec<String> = stories.iter().filter_map(|s| s.play().err()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} rows:\n{}",
+        wrong.len(),
+        stories.len(),
+        wrong.join("\n")
+    );
+}

@@ -156,7 +156,10 @@ fn what(was: &Entry, is: &Entry) -> Vec<&'static str> {
         }
     };
     note(was.timing.grid != is.timing.grid, "schedule");
-    note(was.timing.window != is.timing.window, "end_at, exclude or timezone");
+    note(
+        was.timing.window != is.timing.window,
+        "end_at, exclude or timezone",
+    );
     note(was.task != is.task, "task");
     note(
         was.policy.enabled != is.policy.enabled,

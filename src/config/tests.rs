@@ -78,10 +78,7 @@ fn only_timing_keys_change_the_timing() {
     ] {
         assert_eq!(timing(&format!("{BASE}{line}\n")), base, "{line}");
     }
-    for line in [
-        "relative = true",
-        "start_at = 2026-01-01T00:00:00Z",
-    ] {
+    for line in ["relative = true", "start_at = 2026-01-01T00:00:00Z"] {
         assert_ne!(timing(&format!("{BASE}{line}\n")).grid, base.grid, "{line}");
     }
     for line in [

@@ -85,15 +85,24 @@ pub struct Skipped {
 pub struct CatchUp {
     /// To fire, in order.
     pub fires: Vec<FireTime>,
-    /// To count as skipped.
-    pub skipped: Vec<Skipped>,
-    /// The latest fire time that `fires` and `skipped` cover.
+    /// The latest fire time that is decided on.
     pub until: Option<FireTime>,
     /// Whether more are due than were asked for.
     pub more: bool,
+    /// To count as skipped, in order.
+    skips: Vec<Skip>,
+}
+
+impl CatchUp {
+    /// Takes out what is skipped up to `fire_time`: whoever settles that jumps over it.
+    pub fn skipped_up_to(&mut self, fire_time: FireTime) -> Vec<Skipped> {
+        let end = self.skips.partition_point(|skip| skip.at <= fire_time);
+        tally(self.skips.drain(..end))
+    }
 }
 
 /// One skipped fire time, or an estimated run of them that ends there.
+#[derive(Debug, PartialEq, Eq)]
 struct Skip {
     reason: Reason,
     at: FireTime,
@@ -252,7 +261,9 @@ pub fn catch_up(
         result.until = result.fires.last().copied();
     }
     let until = result.until;
-    result.skipped = tally(skips.into_iter().filter(|skip| Some(skip.at) <= until));
+    skips.retain(|skip| Some(skip.at) <= until);
+    skips.sort_by_key(|skip| skip.at);
+    result.skips = skips;
     result
 }
 

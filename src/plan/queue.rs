@@ -188,42 +188,36 @@ impl Plan {
     }
 
     /// Turns what was found due into items; arms the entry again when that is nothing.
-    fn take(&mut self, index: usize, found: CatchUp, items: &mut Vec<Due>, now: Timestamp) {
+    fn take(&mut self, index: usize, mut found: CatchUp, items: &mut Vec<Due>, now: Timestamp) {
         let slot = &self.slots[index];
         let Some(until) = found.until else {
             self.arm_after(index, now);
             return;
         };
         let mut last_fire_time = slot.progress.last;
-        let mut skipped = found.skipped;
-        for &fire_time in &found.fires {
+        let mut push = |fire_time, action, found: &mut CatchUp| {
+            let fires = action == Action::Fire;
             items.push(Due {
                 slot: index,
                 entry: Arc::clone(&slot.entry),
                 fire_time,
-                action: Action::Fire,
+                action,
                 anchor: slot.progress.anchor,
                 last_fire_time,
-                skipped: Vec::new(),
-                misfire: slot.entry.send_instant(fire_time) < self.able_since,
+                // Counted when this very item is settled: those after it may fail.
+                skipped: found.skipped_up_to(fire_time),
+                misfire: fires && slot.entry.send_instant(fire_time) < self.able_since,
             });
-            last_fire_time = Some(fire_time);
+            if fires {
+                last_fire_time = Some(fire_time);
+            }
+        };
+        let fires = std::mem::take(&mut found.fires);
+        for &fire_time in &fires {
+            push(fire_time, Action::Fire, &mut found);
         }
-        let first_fire = items.len() - found.fires.len();
-        let trailing = found.fires.last().is_none_or(|&last| until > last);
-        if trailing {
-            items.push(Due {
-                slot: index,
-                entry: Arc::clone(&slot.entry),
-                fire_time: until,
-                action: Action::Skip,
-                anchor: slot.progress.anchor,
-                last_fire_time,
-                skipped: std::mem::take(&mut skipped),
-                misfire: false,
-            });
-        } else if let Some(item) = items.get_mut(first_fire) {
-            item.skipped = skipped;
+        if fires.last().is_none_or(|&last| until > last) {
+            push(until, Action::Skip, &mut found);
         }
     }
 

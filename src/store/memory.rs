@@ -10,7 +10,7 @@ use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
     Write,
 };
-use crate::plan::Outcome;
+use crate::plan::{Outcome, Recorded};
 use crate::timetable::EntryName;
 
 /// What the instances share.
@@ -30,6 +30,18 @@ struct State {
     tables: Tables,
     /// While set, every call fails with it.
     fault: Option<StoreError>,
+    /// The next write is done and its answer is lost.
+    unheard: bool,
+}
+
+impl State {
+    /// The answer to a write, unless it is to be lost.
+    fn answer<T>(&mut self, answer: T) -> Result<T, StoreError> {
+        if std::mem::take(&mut self.unheard) {
+            return Err(StoreError::Ambiguous("the answer was lost".into()));
+        }
+        Ok(answer)
+    }
 }
 
 impl MemoryStore {
@@ -51,6 +63,26 @@ impl MemoryStore {
     /// Lets every call fail with `fault` until `None` is set.
     pub fn set_fault(&self, fault: Option<StoreError>) {
         self.state().fault = fault;
+    }
+
+    /// The next write is done, and its answer is lost.
+    pub fn lose_next_answer(&self) {
+        self.state().unheard = true;
+    }
+
+    /// Forgets everything, as a server that was flushed.
+    pub fn lose_data(&self) {
+        let mut state = self.state();
+        state.tables = Tables::default();
+        state.leader = None;
+        state.term = 0;
+    }
+
+    /// What is recorded of `entry`, whatever fault is set.
+    #[must_use]
+    pub fn recorded(&self, entry: &EntryName) -> Recorded {
+        let loaded = self.state().tables.load(std::slice::from_ref(entry));
+        loaded.recorded.into_iter().next().unwrap_or_default()
     }
 
     /// Takes the lease away from whoever holds it.
@@ -161,11 +193,9 @@ impl Ledger for MemoryLedger {
         birth: Option<&str>,
         writes: &[Write],
     ) -> Result<Vec<usize>, StoreError> {
-        Ok(self
-            .store
-            .as_leader(&self.instance, term)?
-            .tables
-            .enrol(birth, writes))
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        let conflicts = state.tables.enrol(birth, writes);
+        state.answer(conflicts)
     }
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
@@ -191,7 +221,8 @@ impl Ledger for MemoryLedger {
         items: &[Settlement],
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut state = self.store.as_leader(&self.instance, term)?;
-        Ok(state.tables.commit(term, items))
+        let outcomes = state.tables.commit(term, items);
+        state.answer(outcomes)
     }
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use redis::{Connection, ConnectionLike};
 use tempfile::TempDir;
 
@@ -130,7 +131,9 @@ impl Redis {
     /// URL of a database behind another port, such as a proxy's.
     pub fn url_at(&self, port: u16, database: u16) -> String {
         let auth = self.options.password.as_ref();
-        let auth = auth.map_or_else(String::new, |p| format!(":{p}@"));
+        let auth = auth.map_or_else(String::new, |p| {
+            format!(":{}@", utf8_percent_encode(p, NON_ALPHANUMERIC))
+        });
         format!("redis://{auth}127.0.0.1:{port}/{database}")
     }
 

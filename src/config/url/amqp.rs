@@ -123,19 +123,24 @@ pub(super) fn parse(urls: &[&str], context: &UrlContext) -> Result<AmqpServers, 
         if tls.is_given() && !secured {
             return Err(UrlError::new("has TLS parameters but no TLS").help("write amqps://"));
         }
-        let (host, port) = parts.one_host(if tls_scheme { 5671 } else { 5672 })?;
+        let (mut host, port) = parts.one_host(if tls_scheme { 5671 } else { 5672 })?;
+        let mut tls = secured.then(|| tls.over(&context.tls)).transpose()?;
+        if host == "localhost" {
+            // Kombu's own substitution: RabbitMQ's default user may only log in from 127.0.0.1. A certificate is still
+            // held against the name that was given.
+            "127.0.0.1".clone_into(&mut host);
+            if let Some(tls) = &mut tls {
+                tls.server_name
+                    .get_or_insert_with(|| "localhost".to_owned());
+            }
+        }
         all.servers.push(AmqpServer {
-            // Kombu's own substitution: RabbitMQ's default user may only log in from 127.0.0.1.
-            host: if host == "localhost" {
-                "127.0.0.1".to_owned()
-            } else {
-                host
-            },
+            host,
             port,
             vhost: vhost(parts.path.as_deref())?,
             username: parts.username.unwrap_or_else(|| "guest".to_owned()),
             password: Secret::new(parts.password.unwrap_or_else(|| "guest".to_owned())),
-            tls: secured.then(|| tls.over(&context.tls)).transpose()?,
+            tls,
         });
     }
     Ok(all)

@@ -136,7 +136,7 @@ fn entry(dice: &mut Dice, to: To, default: &str, protocol1: bool) -> String {
     if let Some(name) = serializer {
         options.push(format!("serializer = '{name}'"));
     }
-    let compression = dice.pick(&["gzip", "zlib", "bzip2", "lzma", "brotli"]);
+    let compression = dice.pick(&["gzip", "zlib", "bzip2", "lzma", "brotli", "zstd"]);
     let headers = Limits {
         times: to == To::Amqp,
         dates: false,

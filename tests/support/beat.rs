@@ -15,6 +15,12 @@ use super::process::{Process, Signal};
 use super::tzdir;
 use super::wait::now;
 
+/// The binary under test: the one just built, or another build of it.
+pub fn binary() -> PathBuf {
+    std::env::var_os("BEAT_TEST_BINARY")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_beat")), PathBuf::from)
+}
+
 /// How an instance is to be started. Of the surrounding environment it sees only what finds programs and files.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -103,7 +109,7 @@ impl Launch {
     }
 
     fn spawn(&self) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beat"));
+        let mut command = Command::new(binary());
         command
             .arg("--schedule")
             .arg(&self.schedule)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use lapin::message::Delivery;
 use lapin::options::BasicGetOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
@@ -114,30 +115,35 @@ pub fn drain_amqp(url: &str, queue: &str) -> Vec<Row> {
         let mut rows = Vec::new();
         let get = BasicGetOptions { no_ack: true };
         while let Ok(Some(got)) = channel.basic_get(queue.into(), get).await {
-            let properties = &got.delivery.properties;
-            let headers = properties.headers().as_ref();
-            let headers: Map<_, _> = headers
-                .into_iter()
-                .flat_map(FieldTable::inner)
-                .map(|(name, value)| (name.to_string(), to_json(value)))
-                .collect();
-            let raw = json!({
-                "headers": headers,
-                "content-type": properties.content_type().as_ref().map(ToString::to_string),
-                "properties": {
-                    "delivery_mode": properties.delivery_mode(),
-                    "priority": properties.priority(),
-                    "correlation_id": properties.correlation_id().as_ref().map(ToString::to_string),
-                    "delivery_info": {
-                        "exchange": got.delivery.exchange.as_str(),
-                        "routing_key": got.delivery.routing_key.as_str(),
-                    },
-                },
-            });
-            rows.push(Row::new(raw, &got.delivery.data));
+            rows.push(read_delivery(&got.delivery));
         }
         rows
     })
+}
+
+/// A message as RabbitMQ delivers it.
+pub fn read_delivery(delivery: &Delivery) -> Row {
+    let properties = &delivery.properties;
+    let headers = properties.headers().as_ref();
+    let headers: Map<_, _> = headers
+        .into_iter()
+        .flat_map(FieldTable::inner)
+        .map(|(name, value)| (name.to_string(), to_json(value)))
+        .collect();
+    let raw = json!({
+        "headers": headers,
+        "content-type": properties.content_type().as_ref().map(ToString::to_string),
+        "properties": {
+            "delivery_mode": properties.delivery_mode(),
+            "priority": properties.priority(),
+            "correlation_id": properties.correlation_id().as_ref().map(ToString::to_string),
+            "delivery_info": {
+                "exchange": delivery.exchange.as_str(),
+                "routing_key": delivery.routing_key.as_str(),
+            },
+        },
+    });
+    Row::new(raw, &delivery.data)
 }
 
 fn to_json(value: &AMQPValue) -> Value {

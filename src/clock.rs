@@ -148,36 +148,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// Notices when the wall clock is set.
-#[derive(Debug)]
-pub struct StepDetector {
-    wall: Timestamp,
-    boot: Duration,
-}
-
-impl StepDetector {
-    /// Smaller differences are how clocks are disciplined, not steps; µs.
-    const SMALLEST: i64 = 500_000;
-
-    /// Starts with the present readings of `clock`.
-    #[must_use]
-    pub fn new(clock: &impl Clock) -> Self {
-        Self {
-            wall: clock.wall(),
-            boot: clock.boot(),
-        }
-    }
-
-    /// By how many µs the wall clock was set since the last look; positive is forward.
-    pub fn look(&mut self, clock: &impl Clock) -> Option<i64> {
-        let now = Self::new(clock);
-        let expected = self.wall.plus(now.boot.saturating_sub(self.boot));
-        let step = now.wall.micros_since(expected);
-        *self = now;
-        (step.abs() >= Self::SMALLEST).then_some(step)
-    }
-}
-
 /// A clock that a test moves by hand.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<(Timestamp, Duration)>);

@@ -22,6 +22,12 @@ impl Pauses {
         full.mul_f64(1.0 - random() / 2.0)
     }
 
+    /// A pause of 50 to 100 ms, however often it failed.
+    pub fn short(&mut self) -> Duration {
+        self.failures += 1;
+        Self::FIRST.mul_f64(1.0 + random())
+    }
+
     /// The last attempt succeeded.
     pub fn reset(&mut self) {
         self.failures = 0;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::config::Loaded;
 use crate::dispatch::{Dispatcher, Scribe};
 use crate::plan::{Action, Due, Outcome, Plan};
@@ -18,9 +18,9 @@ use crate::store::{StoreError, Term};
 const STALE_MICROS: i64 = 60_000_000;
 
 /// What carrying out requests needs of the loop.
-pub struct Controller<'a, C> {
-    /// The clocks.
-    pub clock: &'a C,
+pub struct Controller<'a> {
+    /// Now, by the clock that rules.
+    pub now: Timestamp,
     /// Publishes, records, answers.
     pub dispatcher: &'a mut Dispatcher,
     /// Writes messages.
@@ -33,7 +33,7 @@ pub struct Controller<'a, C> {
     pub loaded: &'a Loaded,
 }
 
-impl<C: Clock> Controller<'_, C> {
+impl Controller<'_> {
     /// Carries out everything that waits.
     pub async fn run(&mut self) -> Result<(), StoreError> {
         loop {
@@ -133,7 +133,7 @@ impl<C: Clock> Controller<'_, C> {
                 let mark = Mark {
                     reason: request.reason.clone(),
                     by: request.by.clone(),
-                    at: self.clock.wall().to_rfc3339(),
+                    at: self.now.to_rfc3339(),
                 };
                 let mark = serde_json::to_string(&mark).unwrap_or_default();
                 (Decision::Pause(mark), format!("{what} paused"))
@@ -142,7 +142,7 @@ impl<C: Clock> Controller<'_, C> {
     }
 
     async fn publish(&mut self, order: &Order) -> Result<Carried, StoreError> {
-        let now = self.clock.wall();
+        let now = self.now;
         let Some(due) = self.pseudo_due(&order.entry, Action::Fire, now) else {
             return Ok(Carried::Refused("the entry is gone".to_owned()));
         };
@@ -153,7 +153,7 @@ impl<C: Clock> Controller<'_, C> {
 
     /// Fire times up to now do not count any more.
     async fn skip_to_now(&mut self, entry: &str) -> Result<(), StoreError> {
-        let now = self.clock.wall();
+        let now = self.now;
         let names: Vec<_> = if entry == "*" {
             self.loaded.timetable.entries.keys().cloned().collect()
         } else {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Pauses;
 use crate::clock::{Clock, Timestamp};
+use crate::plan::clocks::Reading;
 use crate::store::{AnyLease, Campaign, Lease, Renewal, StoreError, Term};
 
 /// What this instance is.
@@ -26,8 +27,8 @@ pub enum Leadership {
         term: Term,
         /// Reading of [`Clock::boot`] until which it may act on that.
         trusted_until: Duration,
-        /// How far the store's clock is ahead of this machine's, µs, where it has one.
-        store_ahead: Option<i64>,
+        /// How far the store's wall clock is ahead of [`Clock::boot`], µs, where it has one.
+        store_offset: Option<i64>,
     },
 }
 
@@ -42,6 +43,18 @@ impl Leadership {
     }
 }
 
+/// How a term came to its end when something was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The lease was another's, or nobody's.
+    Lost(Term),
+    /// The lease is held, but commits are not answered: another may do better.
+    Unable(Term),
+}
+
+/// Longest time an answer may take whose clock reading is used.
+const MOST_UNSURE: Duration = Duration::from_secs(1);
+
 /// How often a standby looks at the lease though nobody woke it.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -53,14 +66,16 @@ pub struct Elector<C> {
     pub ttl: watch::Receiver<Duration>,
     /// Where it is announced.
     pub leadership: watch::Sender<Leadership>,
-    /// Terms that were found to be over when something was committed.
-    pub deposed: mpsc::Receiver<Term>,
+    /// Terms that came to their end when something was committed.
+    pub ended: mpsc::Receiver<Ended>,
     /// Resign and end.
     pub stop: CancellationToken,
     /// The clocks.
     pub clock: C,
     /// Whether the store does not answer at present; said once each time it changes.
     pub store_is_down: bool,
+    /// Calls that failed since one succeeded.
+    pub failures: u32,
 }
 
 impl<C: Clock> Elector<C> {
@@ -145,18 +160,27 @@ impl<C: Clock> Elector<C> {
         let mut trusted_until = trusted(started, ttl);
         let mut pauses = Pauses::default();
         // What is left in there is about earlier terms.
-        while self.deposed.try_recv().is_ok() {}
-        self.announce(term, trusted_until, None);
-        let mut pause = ttl / 3;
+        while self.ended.try_recv().is_ok() {}
+        // The first renewal brings the store's clock, before anything is fired by the own one.
+        let mut pause = Duration::ZERO;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                Some(over) = self.deposed.recv() => {
-                    if over == term {
+                Some(ended) = self.ended.recv() => match ended {
+                    Ended::Lost(over) if over == term => {
                         return self.step_down(term, "the lease was found to be another's");
                     }
-                    continue;
-                }
+                    Ended::Unable(over) if over == term => {
+                        self.resign(term).await;
+                        // Time for another to take it.
+                        tokio::select! {
+                            () = tokio::time::sleep(POLL) => {}
+                            () = self.stop.cancelled() => {}
+                        }
+                        return;
+                    }
+                    _ => continue,
+                },
                 () = self.stop.cancelled() => return self.resign(term).await,
             }
             ttl = *self.ttl.borrow_and_update();
@@ -175,7 +199,7 @@ impl<C: Clock> Elector<C> {
                     pauses.reset();
                     pause = ttl / 3;
                     trusted_until = trusted(attempt, ttl);
-                    self.announce(term, trusted_until, store_now);
+                    self.announce(term, trusted_until, self.store_offset(store_now, attempt));
                 }
                 Ok(Renewal::Lost) | Err(StoreError::Deposed) => {
                     return self.step_down(term, "the lease is another's or gone");
@@ -189,23 +213,37 @@ impl<C: Clock> Elector<C> {
     }
 
     fn store_fails(&mut self, error: &StoreError) {
+        self.failures += 1;
+        if self.failures == 1 && matches!(error, StoreError::Ambiguous(_)) {
+            // A connection broke. The next attempt tells why, or that it was only that.
+            return;
+        }
         if !std::mem::replace(&mut self.store_is_down, true) {
             tracing::error!(event = "store_down", %error, "nobody can be elected or stay so; trying on");
         }
     }
 
     fn store_answers(&mut self) {
+        self.failures = 0;
         if std::mem::take(&mut self.store_is_down) {
             tracing::info!(event = "store_up", "the store answers again");
         }
     }
 
-    fn announce(&self, term: Term, trusted_until: Duration, store_now: Option<Timestamp>) {
-        let store_ahead = store_now.map(|at| at.micros_since(self.clock.wall()));
+    /// Compares the store's clock, read between `asked` and now, with the one that is never set.
+    fn store_offset(&self, store_now: Option<Timestamp>, asked: Duration) -> Option<i64> {
+        let took = self.clock.boot().saturating_sub(asked);
+        // A slow answer says little; the one before it counts on.
+        let wall = store_now.filter(|_| took <= MOST_UNSURE)?;
+        let boot = asked + took / 2;
+        Some(Reading { wall, boot }.offset())
+    }
+
+    fn announce(&self, term: Term, trusted_until: Duration, store_offset: Option<i64>) {
         self.leadership.send_replace(Leadership::Leader {
             term,
             trusted_until,
-            store_ahead,
+            store_offset,
         });
     }
 
@@ -255,16 +293,17 @@ mod tests {
         let (lease, _) = store.open("one");
         let (leadership, mut seen) = watch::channel(Leadership::Standby);
         let (_ttl, ttl) = watch::channel(Duration::from_millis(300));
-        let (_deposed, deposed) = mpsc::channel(1);
+        let (_ended, ended) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let elector = Elector {
             lease: AnyLease::Memory(lease),
             ttl,
             leadership,
-            deposed,
+            ended,
             stop: stop.clone(),
             clock: SystemClock,
             store_is_down: false,
+            failures: 0,
         };
         let running = tokio::spawn(elector.run());
         assert_eq!(next_term(&mut seen, None).await, Term(1));

@@ -1,6 +1,6 @@
 //! The loop: wait for the next send instant, dispatch what is due, settle it.
 //!
-//! One task owns the plan, so nothing is locked. Its naps are short and it reads the wall clock anew
+//! One task owns the plan, so nothing is locked. Its naps are short and it reads the clocks anew
 //! each time: timers stop during suspend and do not notice when the clock is set.
 
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Pauses;
 use super::control::Controller;
-use super::elector::Leadership;
+use super::elector::{Ended, Leadership};
 use super::links::{self, Links};
 use super::office::{self, Memory};
 use super::report;
-use crate::clock::{Clock, StepDetector, Timestamp};
+use super::trouble::Trouble;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::dispatch::{Dispatcher, Scribe};
-use crate::plan::{Due, Plan};
+use crate::plan::clocks::{Clocks, Reading, is_ahead};
+use crate::plan::{Due, Outcome, Plan};
 use crate::store::{StoreError, Term};
 
 /// How often the requests of operators are looked at. It is also the longest nap, and so what a
@@ -33,8 +34,8 @@ pub struct Metronome<C> {
     pub schedule: watch::Receiver<Arc<Loaded>>,
     /// What the elector says.
     pub leadership: watch::Receiver<Leadership>,
-    /// Where a lease that was found lost is reported.
-    pub deposed: mpsc::Sender<Term>,
+    /// Where a term that ended here is reported.
+    pub ended: mpsc::Sender<Ended>,
     /// Publishes and records.
     pub dispatcher: Dispatcher,
     /// Makes a dispatcher for changed connection settings.
@@ -47,6 +48,8 @@ pub struct Metronome<C> {
     pub mode: watch::Sender<Option<&'static str>>,
     /// Whether commits fail at present.
     pub trouble: Trouble,
+    /// Which of the clocks is right.
+    pub clocks: Clocks,
     /// Reading of [`Clock::boot`] until which the term last led for was trusted, as last heard.
     pub trusted_until: Duration,
 }
@@ -55,6 +58,8 @@ pub struct Metronome<C> {
 enum Over {
     /// Another leads, or nobody.
     Deposed,
+    /// The lease is kept, but what is sent is not answered.
+    Unable,
     /// The process is to end.
     Stopped,
 }
@@ -79,8 +84,12 @@ impl<C: Clock> Metronome<C> {
             }
             match over {
                 Over::Stopped => return,
-                Over::Deposed => {
-                    let _ = self.deposed.try_send(term);
+                Over::Deposed | Over::Unable => {
+                    let ended = match over {
+                        Over::Unable => Ended::Unable(term),
+                        _ => Ended::Lost(term),
+                    };
+                    let _ = self.ended.try_send(ended);
                     // Only the elector may say so again.
                     let still = |leadership: &Leadership| leadership.term() != Some(term);
                     tokio::select! {
@@ -94,10 +103,11 @@ impl<C: Clock> Metronome<C> {
 
     async fn lead(&mut self, term: Term, plan: &mut Plan, memory: &mut Memory) -> Over {
         let mut loaded = Arc::clone(&self.schedule.borrow_and_update());
+        // The ledger is read with an ear for the store's clock.
+        self.look_at_the_clocks(plan);
         if let Err(over) = self.take_office(term, &loaded, plan, memory).await {
             return over;
         }
-        let mut steps = StepDetector::new(&self.clock);
         let mut asked = None;
         loop {
             if let Some(over) = self.is_over(term) {
@@ -110,9 +120,11 @@ impl<C: Clock> Metronome<C> {
                 }
                 loaded = new;
             }
-            if let Some(step) = steps.look(&self.clock) {
-                report::clock_step(step);
-                plan.set_able_since(self.clock.wall());
+            if self.look_at_the_clocks(plan) {
+                // The ledger is ahead of now, and so is what this plan took from it.
+                if let Err(over) = self.take_office(term, &loaded, plan, memory).await {
+                    return over;
+                }
             }
             // A new leader carries out what waits before it fires.
             let boot = self.clock.boot();
@@ -122,7 +134,7 @@ impl<C: Clock> Metronome<C> {
                     return Over::Deposed;
                 }
             }
-            let dues = plan.due(self.clock.wall(), self.dispatcher.room());
+            let dues = plan.due(self.now(), self.dispatcher.room());
             if dues.is_empty() {
                 self.nap(plan.next_wake()).await;
             } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
@@ -135,7 +147,7 @@ impl<C: Clock> Metronome<C> {
     /// is left to the next commit, which says so.
     async fn control(&mut self, term: Term, plan: &mut Plan, loaded: &Loaded) -> Option<()> {
         let mut controller = Controller {
-            clock: &self.clock,
+            now: self.now(),
             dispatcher: &mut self.dispatcher,
             scribe: &self.scribe,
             term,
@@ -163,8 +175,36 @@ impl<C: Clock> Metronome<C> {
         }
     }
 
+    fn reading(&self) -> Reading {
+        Reading {
+            wall: self.clock.wall(),
+            boot: self.clock.boot(),
+        }
+    }
+
+    /// Now, by the clock that rules.
+    fn now(&self) -> Timestamp {
+        self.clocks.now(self.reading())
+    }
+
+    /// Looks for steps and disagreement; whether records ahead of now have to be mended.
+    fn look_at_the_clocks(&mut self, plan: &mut Plan) -> bool {
+        let store = match *self.leadership.borrow() {
+            Leadership::Leader { store_offset, .. } => store_offset,
+            Leadership::Standby => None,
+        };
+        let look = self.clocks.look(self.reading(), store);
+        for finding in look.findings {
+            report::clocks(finding);
+        }
+        if look.jumped {
+            plan.set_able_since(self.now());
+        }
+        look.rebase
+    }
+
     async fn nap(&mut self, wake: Option<Timestamp>) {
-        let nap = wake.map_or(LISTEN, |at| at.since(self.clock.wall()).min(LISTEN));
+        let nap = wake.map_or(LISTEN, |at| at.since(self.now()).min(LISTEN));
         tokio::select! {
             () = tokio::time::sleep(nap) => {}
             _ = self.leadership.changed() => {}
@@ -198,7 +238,7 @@ impl<C: Clock> Metronome<C> {
     ) -> Result<(), Over> {
         // Taken once: a repeated attempt must not move what counts from it. Nor may a term that
         // came to nothing: by now others may have fired.
-        let now = self.clock.wall();
+        let reading = self.reading();
         loop {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
@@ -209,7 +249,8 @@ impl<C: Clock> Metronome<C> {
                 term,
                 &loaded.timetable,
                 memory,
-                now,
+                &mut self.clocks,
+                reading,
             );
             match taken.await {
                 Ok(taken) => {
@@ -234,7 +275,9 @@ impl<C: Clock> Metronome<C> {
     ) -> Result<(), Over> {
         if new.timetable.digest != old.timetable.digest {
             loop {
-                let dues = plan.due(new.timetable.loaded_at, self.dispatcher.room());
+                // Loading was timed by the own clock, which may be outvoted.
+                let until = new.timetable.loaded_at.min(self.now());
+                let dues = plan.due(until, self.dispatcher.room());
                 if dues.is_empty() {
                     break;
                 }
@@ -245,7 +288,7 @@ impl<C: Clock> Metronome<C> {
             self.dispatcher = self.links.dispatcher(&new.settings);
         }
         loop {
-            let now = self.clock.wall();
+            let now = self.now();
             let ledger = self.dispatcher.ledger();
             match office::change(ledger, term, plan, &old.timetable, &new.timetable, now).await {
                 Ok(()) => {
@@ -267,7 +310,7 @@ impl<C: Clock> Metronome<C> {
         loaded: &Loaded,
         dues: Vec<Due>,
     ) -> Result<(), Over> {
-        let mut in_doubt = false;
+        let mut in_doubt = None;
         loop {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
@@ -277,7 +320,7 @@ impl<C: Clock> Metronome<C> {
                 self.pause(term, Duration::from_millis(20)).await?;
                 continue;
             }
-            let now = self.clock.wall();
+            let now = self.now();
             match self
                 .dispatcher
                 .dispatch(&self.scribe, term, &dues, now)
@@ -288,13 +331,22 @@ impl<C: Clock> Metronome<C> {
                     let mode = Some(self.dispatcher.mode());
                     self.mode
                         .send_if_modified(|old| std::mem::replace(old, mode) != mode);
-                    let done = self.clock.wall();
+                    let done = self.now();
+                    let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
                     for (due, outcome) in dues.iter().zip(&outcomes) {
+                        if misled(outcome) {
+                            continue;
+                        }
                         let settled = plan.settle(due, outcome, done);
                         report::settled(&self.scribe, term, due, outcome, &settled, done);
                     }
                     for due in &dues {
                         plan.rearm(due.slot);
+                    }
+                    if outcomes.iter().any(misled) {
+                        // Somebody wrote that they fired far ahead of now; this leader knows better.
+                        memory.plan = Some((std::mem::take(plan), self.trusted_until));
+                        self.take_office(term, loaded, plan, memory).await?;
                     }
                     return Ok(());
                 }
@@ -307,12 +359,17 @@ impl<C: Clock> Metronome<C> {
                     return Ok(());
                 }
                 Err(error @ StoreError::Ambiguous(_)) => {
-                    in_doubt = true;
+                    let boot = self.clock.boot();
+                    let since = *in_doubt.get_or_insert(boot);
+                    if boot.saturating_sub(since) >= loaded.settings.lease_ttl {
+                        // As long as a dead leader would have cost: another may have a better line.
+                        return Err(Over::Unable);
+                    }
                     self.trouble(term, &error).await?;
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.trouble(term, &error).await?;
-                    if in_doubt {
+                    if in_doubt.is_some() {
                         // What an earlier attempt did is still not known.
                         continue;
                     }
@@ -324,29 +381,5 @@ impl<C: Clock> Metronome<C> {
                 }
             }
         }
-    }
-}
-
-/// Says once that something fails, and once that it works again.
-#[derive(Debug, Default)]
-pub struct Trouble {
-    pauses: Pauses,
-    met: bool,
-}
-
-impl Trouble {
-    /// Logs the first of a row of errors; the pause before the next attempt.
-    fn met(&mut self, error: &StoreError) -> Duration {
-        if !std::mem::replace(&mut self.met, true) {
-            tracing::warn!(event = "retrying", %error, "nothing can be committed; trying on");
-        }
-        self.pauses.longer()
-    }
-
-    fn over(&mut self) {
-        if std::mem::take(&mut self.met) {
-            tracing::info!(event = "recovered", "commits succeed again");
-        }
-        self.pauses.reset();
     }
 }

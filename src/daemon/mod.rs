@@ -7,6 +7,7 @@
 //! - [`control`] carries out what operators ask;
 //! - [`reload`] watches the schedule and offers what it compiled;
 //! - [`links`] builds store and broker from the settings;
+//! - [`trouble`] says once that commits fail, and paces the attempts;
 //! - [`report`] turns outcomes into log lines;
 //! - [`run`] starts them and stops them in order: stop firing, resign, end.
 
@@ -20,6 +21,7 @@ pub mod presence;
 pub mod reload;
 pub mod report;
 pub mod run;
+pub mod trouble;
 
 pub use elector::Leadership;
 pub use run::{Options, run};

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::report;
 use crate::clock::Timestamp;
 use crate::plan::catch_up::{Reason, Skipped};
+use crate::plan::clocks::{Clocks, Reading};
 use crate::plan::enrol::News;
-use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol};
+use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol, rebase};
 use crate::store::{AnyLedger, Ledger, Loaded, StoreError, Term, Write};
 use crate::timetable::{Entry, EntryName, Timetable};
 
@@ -41,37 +42,59 @@ pub async fn take(
     term: Term,
     timetable: &Timetable,
     memory: &mut Memory,
-    now: Timestamp,
+    clocks: &mut Clocks,
+    reading: Reading,
 ) -> Result<Plan, StoreError> {
     let names: Vec<EntryName> = timetable.entries.keys().cloned().collect();
     let mut loaded = load(ledger, term, &names).await?;
+    let recorded = loaded.recorded.iter().flat_map(instants);
+    if let Some(finding) = clocks.hear_past(reading, recorded) {
+        report::clocks(finding);
+    }
+    let now = clocks.now(reading);
     let mut birth = None;
     let mut stored = Vec::new();
     if loaded.birth.is_none() {
         let mark = Uuid::new_v4().simple().to_string();
         birth = Some(mark);
     }
-    let lost = birth.is_some() && memory.birth.is_some();
-    if lost {
-        report::state_lost(memory.plan.is_some());
-    }
-    if lost || memory.rebuild {
+    // The first term finds no mark; a later one, whoever had the earlier ones, finds it gone.
+    let lost = birth.is_some() && (memory.birth.is_some() || term > Term(1));
+    let damaged = loaded.recorded.iter().filter(|r| r.is_damaged()).count();
+    // What was there is unreadable, but this process knows it.
+    let rebuild = memory.rebuild || (damaged > 0 && memory.plan.is_some());
+    let remembered = memory.plan.as_ref().map(|(plan, _)| plan);
+    if lost || rebuild {
         stored = loaded
             .recorded
             .iter()
             .map(|recorded| recorded.text.clone())
             .collect();
-        let remembered = memory.plan.as_ref().map(|(plan, _)| plan);
         restore(&mut loaded, &names, timetable, remembered, now);
     }
-    let anew = birth.is_some() || memory.rebuild;
+    let anew = birth.is_some() || rebuild;
 
     let mut plan = Plan::new(now);
     let mut writes = Vec::new();
+    let mut mended = 0;
     for (place, entry) in timetable.entries.values().enumerate() {
         let recorded = &loaded.recorded[place];
-        let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
+        let mut enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
         count_dropped(entry, recorded, &enrolment);
+        let sound = clocks
+            .are_sure()
+            .then(|| sound(entry, &enrolment.progress, remembered, now))
+            .flatten();
+        let anew = anew || sound.is_some();
+        if let Some(sound) = sound {
+            mended += 1;
+            let record = enrolment.write.take().or_else(|| recorded.record());
+            enrolment.write = record.map(|record| Record {
+                anchor: sound.anchor,
+                ..record
+            });
+            enrolment.progress = sound;
+        }
         let count = count_to_write(recorded, &enrolment, anew);
         // After a loss everything is written, not only what is new.
         let record = enrolment
@@ -83,7 +106,7 @@ pub async fn take(
                 expected: stored.get(place).unwrap_or(&recorded.text).clone(),
                 record: Some(record.to_json()),
                 from: Some(enrolment.progress.from),
-                last: recorded.last.filter(|_| anew),
+                last: enrolment.progress.last.filter(|_| anew),
                 count,
             });
         }
@@ -91,6 +114,11 @@ pub async fn take(
     }
     writes.extend(retire(&ledger.others(&names).await?, now));
     record(ledger, term, birth.as_deref(), &writes).await?;
+    if lost {
+        report::state_lost(memory.plan.is_some());
+    }
+    report::damaged(damaged);
+    report::mended(mended);
     *memory = Memory {
         birth: birth.or(loaded.birth),
         ..Memory::default()
@@ -123,7 +151,7 @@ pub async fn change(
             writes.extend(retire(&[(Arc::clone(name), recorded.text.clone())], now));
             continue;
         };
-        let enrolment = enrol(entry, recorded, timetable.loaded_at, now);
+        let enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
         count_dropped(old.entries.get(name).unwrap_or(entry), recorded, &enrolment);
         if let Some(record) = &enrolment.write {
             writes.push(Write {
@@ -180,6 +208,30 @@ async fn record(
         "{} records were changed by another instance",
         conflicts.len()
     )))
+}
+
+/// The instants that the ledger holds of an entry.
+fn instants(recorded: &Recorded) -> impl Iterator<Item = Timestamp> {
+    let anchor = recorded.record().map(|record| record.anchor);
+    [recorded.last, recorded.from, anchor].into_iter().flatten()
+}
+
+/// What to put in the place of times far ahead of now: what this process remembers, or what can be
+/// computed; `None` when there are none.
+fn sound(
+    entry: &Entry,
+    progress: &Progress,
+    remembered: Option<&Plan>,
+    now: Timestamp,
+) -> Option<Progress> {
+    let computed = rebase(entry, progress, now)?;
+    let known = remembered.and_then(|plan| plan.standing(&entry.name));
+    let known = known.map(|standing| standing.progress);
+    Some(
+        known
+            .filter(|known| rebase(entry, known, now).is_none())
+            .unwrap_or(computed),
+    )
 }
 
 /// The store lost its data: what a leader remembers is as good; without that nothing past is fired.

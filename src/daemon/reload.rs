@@ -105,7 +105,7 @@ impl<C: Clock> Reload<C> {
                 return;
             }
             Ok(Ok(Some((new, digest)))) => self.offer(new, digest),
-            Ok(Err(report)) => Err(first_of(&report)),
+            Ok(Err(report)) => Err(first_of(&report, &self.paths)),
             Err(error) => Err(format!("loading was interrupted: {error}")),
         };
         // Said once for one fault, however often it is looked at, and at each SIGHUP.
@@ -148,13 +148,21 @@ impl<C: Clock> Reload<C> {
     }
 }
 
-/// The first error, and how many more there are.
-fn first_of(report: &Report) -> String {
-    let first = report
-        .errors
-        .first()
-        .map(config::Diagnostic::one_line)
-        .unwrap_or_default();
+/// The first error, and how many more there are. One about the schedule as a whole names all files.
+fn first_of(report: &Report, paths: &[PathBuf]) -> String {
+    let first = report.errors.first().map_or_else(String::new, |first| {
+        let line = first.one_line();
+        match first.file {
+            Some(_) => line,
+            None => {
+                let all: Vec<_> = paths
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                format!("{}: {line}", all.join(", "))
+            }
+        }
+    });
     match report.error_count {
         0 | 1 => first,
         count => format!("{first} (and {} more)", count - 1),

@@ -1,7 +1,10 @@
 //! One log line for each thing that happened. Arguments of tasks are never shown.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::dispatch::Scribe;
+use crate::plan::clocks::Finding;
 use crate::plan::{Action, Due, Outcome, Settled, Skipped};
 use crate::store::Term;
 
@@ -97,8 +100,72 @@ pub fn state_lost(remembered: bool) {
     );
 }
 
-/// The wall clock was set by `step` µs.
-pub fn clock_step(step: i64) {
-    let seconds = f64::from(i32::try_from(step / 1_000).unwrap_or(i32::MAX)) / 1e3;
-    tracing::warn!(event = "clock_step", seconds, "the wall clock was set");
+/// Records were incomplete or unreadable.
+pub fn damaged(entries: usize) {
+    if entries > 0 {
+        tracing::warn!(
+            event = "state_repaired",
+            entries,
+            "parts of their records were missing or unreadable (evicted? the store needs maxmemory-policy noeviction)"
+        );
+    }
+}
+
+/// Records far ahead of now were brought back.
+pub fn mended(entries: usize) {
+    if entries > 0 {
+        tracing::error!(
+            event = "state_repaired",
+            entries,
+            "a wrong clock wrote times far ahead of now; they are brought back"
+        );
+    }
+}
+
+/// What a look at the clocks brought to light.
+pub fn clocks(finding: Finding) {
+    let seconds = |micros: i64| {
+        Duration::from_micros(micros.unsigned_abs())
+            .as_secs_f64()
+            .copysign(if micros < 0 { -1.0 } else { 1.0 })
+    };
+    match finding {
+        Finding::Step(step) => {
+            tracing::warn!(
+                event = "clock_step",
+                seconds = seconds(step),
+                "the wall clock was set"
+            );
+        }
+        Finding::Skew(ahead) => tracing::warn!(
+            event = "skew",
+            store_ahead_s = seconds(ahead),
+            "this machine's clock and the store's differ"
+        ),
+        Finding::OwnOutvoted(ahead) => tracing::error!(
+            event = "skew",
+            store_ahead_s = seconds(ahead),
+            "this machine's clock is wrong by the store's and its own past: fired by the store's clock"
+        ),
+        Finding::OwnAgain => tracing::info!(
+            event = "skew",
+            store_ahead_s = 0.0,
+            "this machine's clock agrees with the store's again: fired by it"
+        ),
+        Finding::PastOutvoted(step) => tracing::error!(
+            event = "skew",
+            seconds = seconds(step),
+            "this machine's clock was wrong before it was set, by the store's: what it wrote ahead of now is mended"
+        ),
+        Finding::StoreOutvoted(ahead) => tracing::error!(
+            event = "skew",
+            store_ahead_s = seconds(ahead),
+            "the store's clock is wrong by this machine's clock, which was not set: fired by this machine's"
+        ),
+        Finding::Undecided(ahead) => tracing::error!(
+            event = "skew",
+            store_ahead_s = seconds(ahead),
+            "no two clocks agree: fired by this machine's"
+        ),
+    }
 }

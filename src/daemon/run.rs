@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::elector::{Elector, Leadership};
 use super::links::Links;
-use super::metronome::{Metronome, Trouble};
+use super::metronome::Metronome;
 use super::presence::Announcer;
 use super::reload::Reload;
-use crate::clock::SystemClock;
+use super::trouble::Trouble;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Env, Loaded, Settings};
 use crate::dispatch::Scribe;
 use crate::message::Identity;
+use crate::plan::clocks::{Clocks, Reading};
 use crate::store::presence::Presence;
 
 /// Longest wait for the chunk in flight, and again for the resignation.
@@ -62,7 +64,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
 
     let links = Links::new(settings, &settings.conventions.identity.hostname);
     let (leadership, leads) = watch::channel(Leadership::default());
-    let (deposed, deposals) = mpsc::channel(4);
+    let (ended, endings) = mpsc::channel(4);
     let (ttl, ttls) = watch::channel(settings.lease_ttl);
     let (schedule, schedules) = watch::channel(Arc::clone(&loaded));
     let (ask, asked) = mpsc::channel(1);
@@ -76,10 +78,11 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             lease: links.lease(settings),
             ttl: ttls,
             leadership,
-            deposed: deposals,
+            ended: endings,
             stop: stop_leading.clone(),
             clock: SystemClock,
             store_is_down: false,
+            failures: 0,
         }
         .run(),
     );
@@ -101,13 +104,17 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             clock: SystemClock,
             schedule: schedules.clone(),
             leadership: leads,
-            deposed,
+            ended,
             dispatcher: links.dispatcher(settings),
             links,
             scribe: Scribe::new(&settings.name),
             stop: stop_firing.clone(),
             mode,
             trouble: Trouble::default(),
+            clocks: Clocks::new(Reading {
+                wall: SystemClock.wall(),
+                boot: SystemClock.boot(),
+            }),
             trusted_until: Duration::ZERO,
         }
         .run(),

@@ -49,7 +49,11 @@ pub fn enrol(
         return first(entry, recorded, now);
     };
 
-    let stored_from = recorded.from.unwrap_or(record.anchor);
+    let mut stored_from = recorded.from.unwrap_or(record.anchor);
+    if let (None, Some(sent_at)) = (recorded.last, record.sent_at) {
+        // The last fire time was lost, not that there was one: nothing before it is fired again.
+        stored_from = stored_from.max(sent_at);
+    }
     let mut progress = Progress {
         anchor: record.anchor,
         from: stored_from,

@@ -3,13 +3,17 @@
 //! - [`record`]: what the ledger holds of an entry;
 //! - [`enrol`]: what must be recorded before an entry may fire: new, changed, switched, returned;
 //! - [`catch_up`]: which of the passed fire times are fired and which are skipped, and why;
+//! - [`clocks`]: which of own clock, store's clock and ledger is right;
+//! - [`rebase`]: records that a wrong clock wrote;
 //! - [`queue`]: the [`Plan`]: entries ordered by their next send instant, and settling.
 //!
 //! May depend on `timetable`, `message`, `schedule` and `clock`.
 
 pub mod catch_up;
+pub mod clocks;
 pub mod enrol;
 pub mod queue;
+pub mod rebase;
 pub mod record;
 
 #[cfg(test)]
@@ -18,8 +22,10 @@ mod tests;
 use std::sync::Arc;
 
 pub use catch_up::{Reason, Skipped};
+pub use clocks::Clocks;
 pub use enrol::{Enrolment, enrol};
 pub use queue::{Plan, Settled};
+pub use rebase::rebase;
 pub use record::{Progress, Record, Recorded};
 
 use crate::clock::{FireTime, Timestamp};

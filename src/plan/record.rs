@@ -93,6 +93,15 @@ impl Recorded {
     pub fn record(&self) -> Option<Record> {
         Record::parse(&self.text)
     }
+
+    /// Whether part of it was lost: an unreadable record, or a fire without its fire time.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        match self.record() {
+            Some(record) => self.last.is_none() && record.sent_at.is_some(),
+            None => !self.text.is_empty(),
+        }
+    }
 }
 
 /// Where an entry stands on its grid.

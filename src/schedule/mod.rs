@@ -132,6 +132,16 @@ impl Schedule {
         }
     }
 
+    /// The interval that counts from the anchor, µs; of several the first.
+    #[must_use]
+    pub fn period(&self) -> Option<i64> {
+        match self {
+            Self::Every(every) => every.counts_from_anchor().then(|| every.micros()),
+            Self::AnyOf(parts) => parts.iter().find_map(Self::period),
+            _ => None,
+        }
+    }
+
     /// Stable text of all that determines the grid: equal texts, equal fire times. For fingerprints
     /// across processes and versions; sets and numbers, not the spelling in the file.
     #[must_use]

@@ -258,9 +258,9 @@ fn read_logs(logs: &[Vec<String>], verdict: &mut Verdict) {
                 .chars()
                 .take(19)
                 .collect();
-            *seconds.entry(second).or_default() += 1;
             if !PER_FIRE.contains(&event) {
                 verdict.lines.0 += 1;
+                *seconds.entry(second).or_default() += 1;
             }
             for (place, (began, ended)) in STATES.iter().enumerate() {
                 if event == "started" {

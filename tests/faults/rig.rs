@@ -118,6 +118,9 @@ impl Rig {
         if row.aof {
             options = options.aof();
         }
+        if let Some(setting) = row.redis_setting {
+            options = options.args(setting);
+        }
         let redis = options.start();
         let replica = row.sentinels.then(|| Redis::replica_of(&redis));
         let sentinels = row
@@ -278,10 +281,11 @@ impl Rig {
             .trap(Trap::new(PUBLICATION, at, act).times(times))
     }
 
-    /// The same; the instance gets `signal` at that very instant.
+    /// A trap for its next publication of the entry that may lose nothing; the instance gets `signal` at that very
+    /// instant.
     pub fn trap_and_signal(&self, place: usize, at: At, act: Act, signal: Signal) -> Trapped {
         let pid = self.pid(place);
-        let trap = Trap::new(PUBLICATION, at, act).hook(move || signal_pid(pid, signal));
+        let trap = Trap::new(FAST[2], at, act).hook(move || signal_pid(pid, signal));
         self.instances[place].link().trap(trap)
     }
 

@@ -85,6 +85,8 @@ pub struct Row {
     pub data_loss: bool,
     /// Whether it runs with every test run.
     pub ci: bool,
+    /// A setting of the Redis server, with its value.
+    pub redis_setting: Option<[&'static str; 2]>,
     /// Redis writes an append-only file.
     pub aof: bool,
     /// Each instance has a wall clock that the row moves.
@@ -111,6 +113,7 @@ impl Row {
             recovery,
             data_loss: false,
             ci: false,
+            redis_setting: None,
             aof: false,
             clocks: false,
             config_map: false,

@@ -12,11 +12,14 @@ use beat::clock::{Clock, Timestamp};
 use beat::config::{self, Env, Loaded, Purpose, Sources};
 use beat::daemon::Leadership;
 use beat::daemon::links::Links;
-use beat::daemon::metronome::{Metronome, Trouble};
+use beat::daemon::elector::Ended;
+use beat::daemon::metronome::Metronome;
+use beat::daemon::trouble::Trouble;
 use beat::dispatch::memory::MemoryPublisher;
 use beat::dispatch::{AnyPublisher, Confirmed, Dispatcher, Scribe};
 use beat::message::Identity;
 use beat::store::memory::MemoryStore;
+use beat::plan::clocks::{Clocks, Reading};
 use beat::store::{AnyLedger, Campaign, Lease, StoreError, Term};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -63,7 +66,7 @@ struct Leader {
     stop: CancellationToken,
     task: JoinHandle<()>,
     /// Held open: nobody else announces anything.
-    _channels: (watch::Sender<Leadership>, mpsc::Receiver<Term>),
+    _channels: (watch::Sender<Leadership>, mpsc::Receiver<Ended>),
 }
 
 /// A store, a broker, and at most one leader.
@@ -141,16 +144,16 @@ impl Stage {
         let (announce, leadership) = watch::channel(Leadership::Leader {
             term,
             trusted_until: Duration::MAX,
-            store_ahead: None,
+            store_offset: None,
         });
-        let (deposed, deposals) = mpsc::channel(1);
+        let (ended, endings) = mpsc::channel(1);
         let stop = CancellationToken::new();
         let publisher = AnyPublisher::Memory(self.publisher.clone());
         let metronome = Metronome {
             clock: self.clock,
             schedule: schedules,
             leadership,
-            deposed,
+            ended,
             dispatcher: Dispatcher::Confirmed(Box::new(Confirmed::new(
                 publisher,
                 AnyLedger::Memory(ledger),
@@ -160,13 +163,17 @@ impl Stage {
             stop: stop.clone(),
             mode: watch::channel(None).0,
             trouble: Trouble::default(),
+            clocks: Clocks::new(Reading {
+                wall: self.clock.wall(),
+                boot: self.clock.boot(),
+            }),
             trusted_until: Duration::ZERO,
         };
         self.leader = Some(Leader {
             schedule,
             stop,
             task: tokio::spawn(metronome.run()),
-            _channels: (announce, deposals),
+            _channels: (announce, endings),
         });
     }
 

@@ -13,10 +13,21 @@ pub fn rows() -> Vec<Row> {
     };
     vec![
         Row {
-            broker: Broker::None,
+            small_disk: true,
             ..file("D01", "disk_full", 1, 2.0)
         }
-        .fault("needs a file system of its own that can be filled", |_| {
+        .fault("the disk with the state file is full for 6 s", |rig| {
+            // As the instance sees it: the file system is mounted for it alone.
+            let filling = format!(
+                "/proc/{}/root{}/disk/filling",
+                rig.pid(0),
+                rig.dir().display()
+            );
+            let full =
+                std::fs::write(&filling, vec![0; 16 << 20]).expect_err("the disk is smaller");
+            assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+            last(6.0);
+            std::fs::remove_file(&filling).expect("removed");
             Fault::now()
         }),
         file("D02", "state_file_corrupted", 1, 4.0)

@@ -351,7 +351,20 @@ fn launch(
     launch = match (vhost, &broker) {
         (Some(vhost), Some(proxy)) => launch.broker(&vhost.url_at(proxy.port())).state(&state),
         _ if row.broker == Broker::RedisAndFile => {
-            let state = file.with_file_name("disk").join("beat.state");
+            let disk = file.with_file_name("disk");
+            std::fs::create_dir_all(&disk).expect("a folder");
+            if row.small_disk {
+                let mount = "mount -t tmpfs -o size=8m none \"$0\" && exec \"$@\"";
+                launch = launch.under(&[
+                    "unshare",
+                    "-rm",
+                    "sh",
+                    "-c",
+                    mount,
+                    &disk.display().to_string(),
+                ]);
+            }
+            let state = disk.join("beat.state");
             launch
                 .broker(&redis.url_at(store.port(), 0))
                 .state(&format!("file://{}", state.display()))

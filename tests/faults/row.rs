@@ -89,6 +89,8 @@ pub struct Row {
     pub redis_setting: Option<[&'static str; 2]>,
     /// Redis writes an append-only file.
     pub aof: bool,
+    /// The state file lies on a file system of 8 MiB that only the instance sees.
+    pub small_disk: bool,
     /// Each instance has a wall clock that the row moves.
     pub clocks: bool,
     /// The schedule lies in a folder as Kubernetes mounts it.
@@ -115,6 +117,7 @@ impl Row {
             ci: false,
             redis_setting: None,
             aof: false,
+            small_disk: false,
             clocks: false,
             config_map: false,
             sentinels: false,

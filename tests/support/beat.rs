@@ -28,6 +28,7 @@ pub struct Launch {
     args: Vec<OsString>,
     env: BTreeMap<String, OsString>,
     dir: Option<Arc<TempDir>>,
+    under: Vec<OsString>,
 }
 
 impl Launch {
@@ -52,12 +53,19 @@ impl Launch {
             args: Vec::new(),
             env: BTreeMap::new(),
             dir: None,
+            under: Vec::new(),
         }
     }
 
     /// Further arguments.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(OsString::from));
+        self
+    }
+
+    /// By a program that replaces itself by its last arguments, such as `unshare`.
+    pub fn under(mut self, program: &[&str]) -> Self {
+        self.under = program.iter().map(OsString::from).collect();
         self
     }
 
@@ -109,8 +117,14 @@ impl Launch {
     }
 
     fn spawn(&self) -> Process {
-        let mut command = Command::new(binary());
+        let mut words = self
+            .under
+            .iter()
+            .cloned()
+            .chain([binary().into_os_string()]);
+        let mut command = Command::new(words.next().expect("the binary at least"));
         command
+            .args(words)
             .arg("--schedule")
             .arg(&self.schedule)
             .args(&self.args)

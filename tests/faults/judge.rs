@@ -100,7 +100,10 @@ pub fn judge(row: &Row, fault: &Fault, rig: &mut Rig) -> Verdict {
             worst(&seen, &FAST[2..], SECOND),
             if row.data_loss { row.allow } else { 0 },
         ),
-        missed_slow: (worst(&seen, &[SLOW], 6 * SECOND), lost / 6),
+        missed_slow: (
+            worst(&seen, &[SLOW], 6 * SECOND),
+            if row.data_loss { lost } else { lost / 6 },
+        ),
         dup: repeats(&seen),
         dup_bar: match row.dup {
             Dup::AtMost(count) => count.to_string(),

@@ -11,6 +11,7 @@ use super::elector::Leadership;
 use super::reload::Refusal;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
+use crate::plan::clocks::Reading;
 use crate::store::presence::Presence;
 use crate::store::redis::Remote;
 
@@ -100,11 +101,16 @@ impl<C: Clock> Announcer<C> {
             .filter(|_| leadership.term().is_some())
             .map(str::to_owned);
         if let Leadership::Leader {
-            store_ahead: Some(micros),
+            store_offset: Some(stores),
             ..
         } = leadership
         {
-            let millis = i32::try_from(-micros / 1_000).unwrap_or(i32::MAX);
+            let own = Reading {
+                wall: self.clock.wall(),
+                boot: self.clock.boot(),
+            };
+            let ahead = own.offset().saturating_sub(stores) / 1_000;
+            let millis = i32::try_from(ahead).unwrap_or(i32::MAX);
             self.this.clock_skew_s = f64::from(millis) / 1e3;
         }
         self.this.seen_at = self.clock.wall().to_rfc3339();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use beat::clock::Timestamp;
 use beat::config::Loaded;
 use beat::daemon::office::{self, Memory};
+use beat::plan::clocks::{Clocks, Reading};
 use beat::plan::{Due, Plan, Progress};
 use beat::store::memory::{MemoryLease, MemoryStore};
 use beat::store::{AnyLedger, Campaign, Lease, StoreError, Term};
@@ -104,12 +105,16 @@ impl Instance {
     pub fn take(&mut self, wall: Timestamp) -> bool {
         let term = self.term.unwrap();
         self.running = self.loaded.clone();
+        // Nobody but the own clock has a say.
+        let boot = Duration::ZERO;
+        let reading = Reading { wall, boot };
         match now(office::take(
             &mut self.ledger,
             term,
             &self.running.timetable,
             &mut self.memory,
-            wall,
+            &mut Clocks::new(reading),
+            reading,
         )) {
             Ok(plan) => {
                 self.plan = Some(plan);

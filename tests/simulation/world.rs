@@ -119,16 +119,18 @@ impl World {
             instance.leave();
         }
         self.store.depose();
-        for _ in 0..2_000 {
-            let before = self.audit.totals.fired;
-            self.act(0);
-            let plan = self.instances[0].plan.as_ref();
-            let rested =
-                plan.is_some_and(|plan| plan.next_wake().is_none_or(|wake| wake > self.now));
-            if rested && self.audit.totals.fired == before && self.instances[0].chunk.is_none() {
-                break;
+        let settled = (0..20_000).any(|_| {
+            let now = self.now;
+            let rests = self.act(0);
+            if rests {
+                self.now = now;
             }
-        }
+            rests
+        });
+        assert!(
+            settled,
+            "everything is well, and yet it does not come to rest"
+        );
         let one = &self.instances[0];
         for (entry, standing) in one.plan.as_ref().expect("everything is well").entries() {
             let recorded = progress(&self.store.recorded(&entry.name));
@@ -283,15 +285,16 @@ impl World {
         }
     }
 
-    /// `daemon::metronome`, as far as the next await.
-    fn act(&mut self, place: usize) {
+    /// `daemon::metronome`, as far as the next await; whether it only naps.
+    fn act(&mut self, place: usize) -> bool {
         let wall = self.instances[place].wall(self.now);
         let instance = &mut self.instances[place];
         if instance.term.is_none() && !instance.campaign() {
-            return;
+            return false;
         }
         if instance.chunk.is_some() {
-            return self.commit(place);
+            self.commit(place);
+            return false;
         }
         if instance.plan.is_none() {
             if instance.take(wall) {
@@ -300,7 +303,7 @@ impl World {
                     eprintln!("{} {place} takes office", self.now);
                 }
             }
-            return;
+            return false;
         }
         let reloading = !Arc::ptr_eq(&instance.running, &instance.loaded);
         let at = if reloading {
@@ -319,7 +322,8 @@ impl World {
                 before,
                 clean: true,
             });
-            return self.commit(place);
+            self.commit(place);
+            return false;
         }
         if reloading {
             if instance.change(wall) {
@@ -328,7 +332,7 @@ impl World {
                     eprintln!("{} {place} reloads", self.now);
                 }
             }
-            return;
+            return false;
         }
         // Nothing is due: the nap must not be empty.
         let wake = plan.next_wake().unwrap_or(wall.plus_micros(60 * MINUTE));
@@ -341,6 +345,7 @@ impl World {
         self.now = self
             .now
             .plus_micros(nap + i64::try_from(self.rng.below(3_000)).unwrap());
+        true
     }
 
     fn commit(&mut self, place: usize) {

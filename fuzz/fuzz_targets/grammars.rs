@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../entries.rs"]
+#[allow(dead_code, reason = "each target calls one of them")]
+mod entries;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::grammars(data));

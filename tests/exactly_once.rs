@@ -206,3 +206,13 @@ fn a_wrong_typed_queue_harms_only_its_own_entry() {
     let good = drain_redis(&mut redis.connect(), "celery");
     assert_eq!(duplicates(&good), []);
 }
+
+#[test]
+fn a_redis_cluster_is_refused_by_name_and_ends_nothing() {
+    let redis = Redis::options().args(["cluster-enabled", "yes"]).start();
+    let mut beat = schedule(&redis).start();
+    let down = beat.wait_for_event("store_down", Duration::from_secs(5));
+    let why = down["error"].as_str().unwrap();
+    assert!(why.contains("Redis Cluster"), "{why}");
+    assert!(beat.is_alive());
+}

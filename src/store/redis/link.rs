@@ -149,13 +149,17 @@ fn classify(error: RedisError) -> (LinkError, bool) {
         return classify_code(error);
     };
     match kind {
-        ServerErrorKind::BusyLoading
-        | ServerErrorKind::MasterDown
-        | ServerErrorKind::ReadOnly
-        | ServerErrorKind::Moved
+        ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ReadOnly => {
+            (LinkError::Unavailable(error.to_string()), false)
+        }
+        ServerErrorKind::Moved
         | ServerErrorKind::Ask
         | ServerErrorKind::ClusterDown
-        | ServerErrorKind::CrossSlot => (LinkError::Unavailable(error.to_string()), false),
+        | ServerErrorKind::CrossSlot => {
+            let why = "this server belongs to a Redis Cluster, which is not supported, by Celery \
+                       neither; name a single server or Sentinels";
+            (LinkError::Unavailable(format!("{why} ({error})")), false)
+        }
         _ => classify_code(error),
     }
 }

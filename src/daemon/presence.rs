@@ -55,7 +55,7 @@ impl<C: Clock> Announcer<C> {
                 if !differs {
                     differs_since = None;
                     said = false;
-                } else if !said && self.clock.boot() - since >= GRACE {
+                } else if !said && self.clock.boot() >= since + GRACE {
                     said = true;
                     tracing::error!(
                         event = "schedule_mismatch",
@@ -83,12 +83,12 @@ impl<C: Clock> Announcer<C> {
     fn describe(&mut self) {
         let leadership = *self.leadership.borrow_and_update();
         let loaded = Arc::clone(&self.schedule.borrow_and_update());
-        self.this.role = if leadership.term().is_some() {
+        let role = if leadership.term().is_some() {
             "leader"
         } else {
             "standby"
-        }
-        .to_owned();
+        };
+        role.clone_into(&mut self.this.role);
         self.this.digest = loaded.timetable.digest.to_string();
         self.this.loaded_at = loaded.timetable.loaded_at.to_rfc3339();
         self.this.entries = loaded.timetable.entries.len();

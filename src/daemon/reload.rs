@@ -152,16 +152,14 @@ impl<C: Clock> Reload<C> {
 fn first_of(report: &Report, paths: &[PathBuf]) -> String {
     let first = report.errors.first().map_or_else(String::new, |first| {
         let line = first.one_line();
-        match first.file {
-            Some(_) => line,
-            None => {
-                let all: Vec<_> = paths
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
-                format!("{}: {line}", all.join(", "))
-            }
+        if first.file.is_some() {
+            return line;
         }
+        let all: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        format!("{}: {line}", all.join(", "))
     });
     match report.error_count {
         0 | 1 => first,

@@ -44,7 +44,7 @@ pub fn schedule(data: &[u8]) {
                     after = next.fire_time;
                 }
             }
-            loaded.report.draw(false);
+            let _ = loaded.report.draw(false);
         }
         Err(report) => assert!(report.draw(true).len() <= 80 << 10, "an endless report"),
     }
@@ -62,8 +62,8 @@ pub fn grammars(data: &[u8]) {
     let crontab = Crontab::parse(text, Zone::utc(), None).map(Schedule::Crontab);
     let rrule = Rrule::new(text, dtstart, Zone::utc()).map(Schedule::Rrule);
     for schedule in [crontab, rrule].into_iter().flatten() {
-        schedule.canonical();
-        schedule.describe();
+        let _ = schedule.canonical();
+        let _ = schedule.describe();
         let mut after = NOON;
         for _ in 0..5 {
             let Some(next) = schedule.next_after(NOON, after) else {
@@ -133,5 +133,5 @@ pub fn stored(data: &[u8]) {
     }
     let id = line().to_owned();
     let fields: Vec<String> = lines.map(str::to_owned).collect();
-    Request::read(id, &fields).asked_at();
+    let _ = Request::read(id, &fields).asked_at();
 }

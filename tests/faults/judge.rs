@@ -149,7 +149,7 @@ fn hold(row: &Row, verdict: &mut Verdict) {
     match verdict.recovery {
         (None, _) => broken.push("a fast entry never fired again".to_owned()),
         (Some(took), bar) if took > bar => {
-            broken.push(format!("fires again after {took:.2} s, allowed {bar}"))
+            broken.push(format!("fires again after {took:.2} s, allowed {bar}"));
         }
         _ => {}
     }

@@ -17,7 +17,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a simulation that fails is a test that fails"
+    clippy::print_stderr,
+    reason = "a simulation that fails is a test that fails, and its trace is for whoever replays it"
 )]
 
 mod audit;

@@ -1,5 +1,6 @@
 //! Schedule files that are broken, gone, huge, slow, or swapped.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub fn rows() -> Vec<Row> {
                 let mut text = schedule();
                 let mut number = 0;
                 while text.len() <= 64 << 20 {
-                    text += &format!("[beat_schedule.filling-{number}]\ntask = 'tasks.add'\nschedule = 3600\n");
+                    let _ = write!(text, "[beat_schedule.filling-{number}]\ntask = 'tasks.add'\nschedule = 3600\n");
                     number += 1;
                 }
                 std::fs::write(file, text).expect("written");

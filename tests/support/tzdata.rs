@@ -7,6 +7,7 @@ use std::process::Command;
 /// Runs the test `name` of this binary again with `TZDIR` pinned; true when that was done and
 /// passed, false in the run that is pinned. Zone data is chosen once per process, from the
 /// environment, so a test cannot pin it for itself.
+#[allow(dead_code, reason = "each test binary uses its part")]
 pub fn pinned(name: &str) -> bool {
     const MARK: &str = "BEAT_TEST_PINNED";
     if std::env::var_os(MARK).is_some() {

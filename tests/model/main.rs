@@ -20,6 +20,15 @@
 //! Two states that differ only in what can no longer matter are one (`World::forget`).
 //!
 //! The broken variants show that the check can fail: each leaves out one rule and is found out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::unused_self,
+    clippy::trivially_copy_pass_by_ref,
+    clippy::enum_variant_names,
+    clippy::single_match_else,
+    reason = "a test program: it mirrors the shape of what it models and prints how much it explored"
+)]
 
 mod instance;
 mod office;

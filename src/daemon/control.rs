@@ -6,12 +6,18 @@
 //! the count knows of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::elector::Leadership;
 use crate::clock::Timestamp;
 use crate::config::Loaded;
 use crate::dispatch::{Dispatcher, Scribe};
 use crate::plan::{Action, Due, Outcome, Plan};
 use crate::store::control::{Answer, Carried, Decision, Mark, Order, Request, Verb};
+use crate::store::redis::Remote;
 use crate::store::{StoreError, Term};
 
 /// Requests older than this, by the store's clock, are dropped: whoever asked has given up.
@@ -208,5 +214,37 @@ fn unknown<'a>(entry: &str, names: impl Iterator<Item = &'a str>) -> String {
             "there is no entry {entry:?}; did you mean {}?",
             near.join(", ")
         )
+    }
+}
+
+/// How often is looked whether requests wait.
+const LISTEN: Duration = Duration::from_millis(250);
+
+/// The task that notices requests, on a connection of its own: looking for them must not delay a
+/// fire.
+pub struct Listener {
+    /// The store.
+    pub remote: Remote,
+    /// Only a leader listens.
+    pub leadership: watch::Receiver<Leadership>,
+    /// Changes whenever requests wait.
+    pub requests: watch::Sender<()>,
+    /// End.
+    pub stop: CancellationToken,
+}
+
+impl Listener {
+    /// Runs until stopped. Trouble with the store is the elector's to report.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LISTEN) => {}
+                () = self.stop.cancelled() => return,
+            }
+            let leads = self.leadership.borrow().term().is_some();
+            if leads && self.remote.has_requests().await == Ok(true) {
+                self.requests.send_replace(());
+            }
+        }
     }
 }

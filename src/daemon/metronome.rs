@@ -22,9 +22,8 @@ use crate::plan::clocks::{Clocks, Reading, is_ahead};
 use crate::plan::{Due, Outcome, Plan};
 use crate::store::{StoreError, Term};
 
-/// How often the requests of operators are looked at. It is also the longest nap, and so what a
-/// step of the clock or a suspend can cost.
-const LISTEN: Duration = Duration::from_millis(250);
+/// Longest nap: what a step of the clock or a suspend can cost.
+const NAP: Duration = Duration::from_secs(1);
 
 /// The task that fires.
 pub struct Metronome<C> {
@@ -44,6 +43,8 @@ pub struct Metronome<C> {
     pub scribe: Scribe,
     /// Finish the chunk in flight and end.
     pub stop: CancellationToken,
+    /// Changes whenever requests of operators wait.
+    pub requests: watch::Receiver<()>,
     /// How messages are committed, for status.
     pub mode: watch::Sender<Option<&'static str>>,
     /// Whether commits fail at present.
@@ -108,7 +109,8 @@ impl<C: Clock> Metronome<C> {
         if let Err(over) = self.take_office(term, &loaded, plan, memory).await {
             return over;
         }
-        let mut asked = None;
+        // A new leader carries out what waits before it fires.
+        let mut asked = true;
         loop {
             if let Some(over) = self.is_over(term) {
                 return over;
@@ -126,10 +128,8 @@ impl<C: Clock> Metronome<C> {
                     return over;
                 }
             }
-            // A new leader carries out what waits before it fires.
-            let boot = self.clock.boot();
-            if asked.is_none_or(|at| boot >= at + LISTEN) {
-                asked = Some(boot);
+            if std::mem::take(&mut asked) || self.requests.has_changed().unwrap_or(false) {
+                self.requests.borrow_and_update();
                 if self.control(term, plan, &loaded).await.is_some() {
                     return Over::Deposed;
                 }
@@ -204,10 +204,11 @@ impl<C: Clock> Metronome<C> {
     }
 
     async fn nap(&mut self, wake: Option<Timestamp>) {
-        let nap = wake.map_or(LISTEN, |at| at.since(self.now()).min(LISTEN));
+        let nap = wake.map_or(NAP, |at| at.since(self.now()).min(NAP));
         tokio::select! {
             () = tokio::time::sleep(nap) => {}
             _ = self.leadership.changed() => {}
+            Ok(()) = self.requests.changed() => self.requests.mark_changed(),
             _ = self.schedule.changed() => self.schedule.mark_changed(),
             () = self.stop.cancelled() => {}
         }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::control::Listener;
 use super::elector::{Elector, Leadership};
 use super::links::Links;
 use super::metronome::Metronome;
@@ -70,6 +71,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     let (ask, asked) = mpsc::channel(1);
     let (refused, refusals) = watch::channel(None);
     let (mode, modes) = watch::channel(None);
+    let (requests, requested) = watch::channel(());
     let stop_firing = CancellationToken::new();
     let stop_leading = CancellationToken::new();
 
@@ -86,6 +88,15 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         }
         .run(),
     );
+    if let Some(remote) = links.remote(settings) {
+        let listener = Listener {
+            remote,
+            leadership: leads.clone(),
+            requests,
+            stop: stop_firing.clone(),
+        };
+        tokio::spawn(listener.run());
+    }
     let announcer = links.remote(settings).map(|remote| {
         let announcer = Announcer {
             remote,
@@ -109,6 +120,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             links,
             scribe: Scribe::new(&settings.name),
             stop: stop_firing.clone(),
+            requests: requested,
             mode,
             trouble: Trouble::default(),
             clocks: Clocks::new(Reading {

@@ -161,6 +161,7 @@ impl Stage {
             links: Links::new(&loaded.settings, "test"),
             scribe: Scribe::new("test"),
             stop: stop.clone(),
+            requests: watch::channel(()).1,
             mode: watch::channel(None).0,
             trouble: Trouble::default(),
             clocks: Clocks::new(Reading {

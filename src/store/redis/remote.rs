@@ -99,6 +99,16 @@ impl Remote {
         Ok((leader, instances))
     }
 
+    /// Whether requests of operators wait.
+    pub async fn has_requests(&mut self) -> Result<bool, StoreError> {
+        let stream = self.keys.control();
+        let waiting: i64 = self
+            .link
+            .run(async |connection| redis::cmd("XLEN").arg(stream).query_async(connection).await)
+            .await?;
+        Ok(waiting > 0)
+    }
+
     /// Everything, for `status`.
     pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
         let (leader, instances) = self.instances().await?;

@@ -53,6 +53,8 @@ pub struct Metronome<C> {
     pub clocks: Clocks,
     /// Reading of [`Clock::boot`] until which the term last led for was trusted, as last heard.
     pub trusted_until: Duration,
+    /// Reading of [`Clock::boot`] since which nothing that was sent in this term was answered.
+    pub unanswered_since: Option<Duration>,
 }
 
 /// Why a term ends for the metronome.
@@ -104,6 +106,7 @@ impl<C: Clock> Metronome<C> {
 
     async fn lead(&mut self, term: Term, plan: &mut Plan, memory: &mut Memory) -> Over {
         let mut loaded = Arc::clone(&self.schedule.borrow_and_update());
+        self.unanswered_since = None;
         // The ledger is read with an ear for the store's clock.
         self.look_at_the_clocks(plan);
         if let Err(over) = self.take_office(term, &loaded, plan, memory).await {
@@ -130,8 +133,14 @@ impl<C: Clock> Metronome<C> {
             }
             if std::mem::take(&mut asked) || self.requests.has_changed().unwrap_or(false) {
                 self.requests.borrow_and_update();
-                if self.control(term, plan, &loaded).await.is_some() {
-                    return Over::Deposed;
+                let boot = self.clock.boot();
+                match self.control(term, plan, &loaded).await {
+                    Err(StoreError::Deposed) => return Over::Deposed,
+                    // The next commit says so.
+                    Err(StoreError::Ambiguous(_)) => {
+                        self.unanswered_since.get_or_insert(boot);
+                    }
+                    _ => {}
                 }
             }
             let dues = plan.due(self.now(), self.dispatcher.room());
@@ -143,9 +152,13 @@ impl<C: Clock> Metronome<C> {
         }
     }
 
-    /// Carries out what operators ask; `Some` when the lease was found lost. Trouble with the store
-    /// is left to the next commit, which says so.
-    async fn control(&mut self, term: Term, plan: &mut Plan, loaded: &Loaded) -> Option<()> {
+    /// Carries out what operators ask.
+    async fn control(
+        &mut self,
+        term: Term,
+        plan: &mut Plan,
+        loaded: &Loaded,
+    ) -> Result<(), StoreError> {
         let mut controller = Controller {
             now: self.now(),
             dispatcher: &mut self.dispatcher,
@@ -154,7 +167,7 @@ impl<C: Clock> Metronome<C> {
             plan,
             loaded,
         };
-        matches!(controller.run().await, Err(StoreError::Deposed)).then_some(())
+        controller.run().await
     }
 
     /// Whether this term, or the process, is over.
@@ -302,6 +315,20 @@ impl<C: Clock> Metronome<C> {
         }
     }
 
+    /// A leader who renews its lease but gets no answer to what it commits ends its term after half
+    /// a lease: another may have a better line. Not where messages go to another server, which
+    /// would not answer the other leader either.
+    fn give_up_in_time(&self, loaded: &Loaded) -> Result<(), Over> {
+        let atomic = self.dispatcher.mode() == "atomic";
+        let unanswered = self
+            .unanswered_since
+            .map(|since| self.clock.boot().saturating_sub(since));
+        match unanswered {
+            Some(time) if atomic && time * 2 >= loaded.settings.lease_ttl => Err(Over::Unable),
+            _ => Ok(()),
+        }
+    }
+
     /// Commits one chunk; sends it again while it is not known what became of it.
     async fn commit(
         &mut self,
@@ -311,7 +338,7 @@ impl<C: Clock> Metronome<C> {
         loaded: &Loaded,
         dues: Vec<Due>,
     ) -> Result<(), Over> {
-        let mut in_doubt = None;
+        let mut in_doubt = false;
         loop {
             if let Some(over) = self.is_over(term) {
                 return Err(over);
@@ -329,6 +356,7 @@ impl<C: Clock> Metronome<C> {
             {
                 Ok(outcomes) => {
                     self.trouble.over();
+                    self.unanswered_since = None;
                     let mode = Some(self.dispatcher.mode());
                     self.mode
                         .send_if_modified(|old| std::mem::replace(old, mode) != mode);
@@ -360,17 +388,16 @@ impl<C: Clock> Metronome<C> {
                     return Ok(());
                 }
                 Err(error @ StoreError::Ambiguous(_)) => {
+                    in_doubt = true;
                     let boot = self.clock.boot();
-                    let since = *in_doubt.get_or_insert(boot);
-                    if boot.saturating_sub(since) >= loaded.settings.lease_ttl {
-                        // As long as a dead leader would have cost: another may have a better line.
-                        return Err(Over::Unable);
-                    }
+                    self.unanswered_since.get_or_insert(boot);
+                    self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
+                    self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;
-                    if in_doubt.is_some() {
+                    if in_doubt {
                         // What an earlier attempt did is still not known.
                         continue;
                     }

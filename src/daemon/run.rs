@@ -128,6 +128,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
                 boot: SystemClock.boot(),
             }),
             trusted_until: Duration::ZERO,
+            unanswered_since: None,
         }
         .run(),
     );

@@ -485,28 +485,3 @@ fn only_a_run_limit_that_was_reached_ends_with_its_raise() {
         assert_eq!(progress.anchor, at(NOON));
     }
 }
-
-#[test]
-fn a_lost_fire_time_does_not_bring_back_what_was_sent() {
-    let entry = entry("schedule = 10\nmisfire = 'all'");
-    let record = Record {
-        anchor: at(NOON),
-        timing: entry.timing,
-        enabled: true,
-        task_id: None,
-        max_runs: None,
-        sent_at: Some(at("2026-11-20T13:00:00.001Z")),
-        removed_at: None,
-    };
-    let recorded = Recorded {
-        last: None,
-        from: Some(at(NOON)),
-        count: 360,
-        text: record.to_json(),
-    };
-    assert!(recorded.is_damaged());
-    let now = at("2026-11-20T13:00:15Z");
-    let progress = enrol(&entry, &recorded, at(NOON), now).progress;
-    let found = catch_up(&entry, &progress, now, now, usize::MAX);
-    assert_eq!(found.fires, [at("2026-11-20T13:00:10Z")]);
-}

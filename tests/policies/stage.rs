@@ -169,6 +169,7 @@ impl Stage {
                 boot: self.clock.boot(),
             }),
             trusted_until: Duration::ZERO,
+            unanswered_since: None,
         };
         self.leader = Some(Leader {
             schedule,

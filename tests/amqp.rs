@@ -311,6 +311,23 @@ async fn a_deleted_queue_is_declared_again_and_nothing_is_lost() {
     );
 }
 
+/// What was sent while the broker closed the channel can cost the connection. Then nothing has left,
+/// and the loop would fire again after a pause, as here.
+async fn fire_when_connected(rig: &mut Rig) -> Vec<Receipt> {
+    for _ in 0..5 {
+        let receipts = rig.fire().await;
+        let unsent = |receipt: &Receipt| {
+            matches!(receipt, Receipt::Failed(failure)
+                if failure.scope == Scope::Broker && !failure.may_have_arrived)
+        };
+        if !receipts.iter().all(unsent) {
+            return receipts;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the broker takes nothing")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_refuses_is_published_alone_from_then_on() {
     let (_, vhost) = vhost();
@@ -320,7 +337,7 @@ async fn what_the_broker_refuses_is_published_alone_from_then_on() {
     let first = rig.fire().await;
     assert!(first.iter().all(|receipt| !is_lost(receipt)), "{first:?}");
     for _ in 0..2 {
-        let receipts = rig.fire().await;
+        let receipts = fire_when_connected(&mut rig).await;
         assert_eq!(
             [&receipts[0], &receipts[2]],
             [&CONFIRMED; 2],

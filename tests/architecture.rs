@@ -52,7 +52,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
-    ("anyhow", &["cli", "main"]),
 ];
 
 /// Reading a clock; only `clock.rs` does. (clippy forbids the two of std as well.)

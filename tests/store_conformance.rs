@@ -17,7 +17,7 @@ use beat::plan::{Action, Outcome};
 use beat::store::file::FileStore;
 use beat::store::memory::MemoryStore;
 use beat::store::redis::server::Dialer;
-use beat::store::redis::{Keys, RedisLease, RedisLedger};
+use beat::store::redis::{Item, Keys, RedisLease, RedisLedger};
 use beat::store::{
     AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Reservation, Settlement,
     StoreError, Term, Write,
@@ -435,4 +435,29 @@ async fn garbage_and_wrong_types_in_redis_heal() {
         ledger.commit(term, &[fire("e", 9)]).await.unwrap(),
         [Outcome::Fired(1)]
     );
+}
+
+#[tokio::test]
+async fn what_was_fired_stays_fired_when_it_is_sent_again_after_a_pause() {
+    let redis = support::servers::Redis::start();
+    let (mut lease, mut ledger) = on_redis(&redis.url(), "a");
+    let term = won(&mut lease).await;
+    let keys = Keys::new("beat:", "conformance");
+    let mut atomic = RedisLedger::new(dialer(&redis.url()), keys, "a".into(), TTL / 3);
+    let (done, due) = (fire("e", 1), fire("e", 2));
+    let item = |settlement| Item {
+        settlement,
+        effects: &[],
+    };
+    let fired = atomic.fire(term, 0, &[item(&done)]).await.unwrap();
+    assert_eq!(fired, [Outcome::Fired(1)]);
+    redis.run("HSET beat:{conformance}:paused e {}");
+    let again = atomic
+        .fire(term, 0, &[item(&done), item(&due)])
+        .await
+        .unwrap();
+    assert_eq!(again, [Outcome::AlreadyDone(1), Outcome::Paused]);
+    let claims = ledger.claim(term, &[done, due]).await.unwrap();
+    let settled = [Outcome::AlreadyDone(1), Outcome::Paused].map(Claim::Settled);
+    assert_eq!(claims, settled);
 }

@@ -193,11 +193,12 @@ impl Tables {
     #[must_use]
     pub fn claim(&self, items: &[Settlement]) -> Vec<Claim> {
         let claim = |item: &Settlement| {
-            if self.is_paused(&item.entry) {
-                return Claim::Settled(Outcome::Paused);
+            // Before the pause: what was fired stays fired when its chunk is sent again after one.
+            match self.settled(item, items) {
+                Some(outcome) => Claim::Settled(outcome),
+                None if self.is_paused(&item.entry) => Claim::Settled(Outcome::Paused),
+                None => Claim::Publish,
             }
-            self.settled(item, items)
-                .map_or(Claim::Publish, Claim::Settled)
         };
         items.iter().map(claim).collect()
     }

@@ -22,14 +22,14 @@ for at = 2, #ARGV, 2 do
   local entry, due = ARGV[at], ARGV[at + 1]
   local stored = time(redis.call('HGET', KEYS[2], entry))
   local code, detail = 0, 0
-  if all_paused or redis.call('HEXISTS', KEYS[4], entry) == 1 then
-    code = 4
-  elseif stored and (#stored > #due or (#stored == #due and stored >= due)) then
+  if stored and (#stored > #due or (#stored == #due and stored >= due)) then
     if stored == due or times[entry .. '\n' .. stored] then
       code, detail = 2, tonumber(redis.call('HGET', KEYS[3], entry) or 0) or 0
     else
       code, detail = 3, stored
     end
+  elseif all_paused or redis.call('HEXISTS', KEYS[4], entry) == 1 then
+    code = 4
   end
   reply[#reply + 1], reply[#reply + 2] = code, detail
 end

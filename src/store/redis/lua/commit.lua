@@ -181,19 +181,20 @@ for i = 1, items do
   local stored = last[entry]
   if held[entry] then
     reply[2 * i - 1], reply[2 * i] = 7, 0
-  elseif all_paused or paused[entry] then
-    skip_to(entry, at)
-    reply[2 * i - 1], reply[2 * i] = 4, 0
-  elseif form.op == 'S' then
-    skip_to(entry, at)
-    reply[2 * i - 1], reply[2 * i] = 5, 0
-  elseif stored and not later(at, stored) then
+  elseif form.op ~= 'S' and stored and not later(at, stored) then
+    -- Before the pause: what was fired stays fired when its chunk is sent again after one.
     -- Greater than this one, but an item of this very chunk: the chunk was sent again.
     if stored == at or in_this_chunk(entry, stored) then
       reply[2 * i - 1], reply[2 * i] = 2, counts[entry]
     else
       reply[2 * i - 1], reply[2 * i] = 3, stored
     end
+  elseif all_paused or paused[entry] then
+    skip_to(entry, at)
+    reply[2 * i - 1], reply[2 * i] = 4, 0
+  elseif form.op == 'S' then
+    skip_to(entry, at)
+    reply[2 * i - 1], reply[2 * i] = 5, 0
   elseif form.queue then
     queue, pending[entry], count = form.queue, true, count + 1
     waiting[count], messages[count] = i, ARGV[start + 4]

@@ -47,7 +47,8 @@ pub fn rows() -> Vec<Row> {
             rig.expect(said >= 1, || "blocked is not said".to_owned());
             fault
         }),
-        amqp("A04", "amqp_queue_deleted", 1, 4.0).ci().fault("the queue is deleted under the publisher", |rig| {
+        // What lies in the queue goes with it.
+        amqp("A04", "amqp_queue_deleted", 1, 4.0).data_loss().ci().fault("the queue is deleted under the publisher", |rig| {
             let vhost = rig.vhost.as_ref().expect("a virtual host").name.clone();
             rig.rabbit().ctl(&["-p", &vhost, "delete_queue", QUEUE]);
             Fault::now()

@@ -83,12 +83,20 @@ pub enum Command {
         /// Form of the output
         #[arg(long, value_name = "FORMAT", default_value = "table")]
         format: StatusFormat,
+
+        /// Of the scheduler that runs with --shadow.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Have the leader publish an entry once, now; its fire times do not move
     Trigger {
         /// The entry
         #[arg(value_name = "NAME")]
         entry: String,
+
+        /// Of the scheduler that runs with --shadow.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Skip the fire times of an entry, or of all, until they are resumed
     Pause {
@@ -99,12 +107,20 @@ pub enum Command {
         /// Why; `status` shows it
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
+
+        /// Of the scheduler that runs with --shadow.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Go on with a paused entry, or with all, counting from now
     Resume {
         /// The entry, or --all
         #[command(flatten)]
         what: Target,
+
+        /// Of the scheduler that runs with --shadow.
+        #[command(flatten)]
+        whose: Whose,
     },
     /// Print completions for a shell
     Completions {
@@ -121,6 +137,10 @@ pub struct RunArgs {
     /// Show the next fire times, publish nothing, connect to nothing, exit
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Lead, plan and log under the name NAME.shadow, publish nothing; only the store is connected to
+    #[arg(long, conflicts_with = "dry_run")]
+    pub shadow: bool,
 
     /// What `--dry-run` shows.
     #[command(flatten, next_help_heading = "With --dry-run")]
@@ -140,6 +160,14 @@ pub struct CheckArgs {
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+/// Which of two schedulers with one schedule is meant.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Whose {
+    /// The scheduler that runs with --shadow, not the real one
+    #[arg(id = "of-shadow", long = "shadow")]
+    pub shadow: bool,
 }
 
 /// One entry or all of them.

@@ -4,7 +4,7 @@ use rustls::crypto::ring;
 use uuid::Uuid;
 
 use super::{Cli, Io, code, log, refuse};
-use crate::config::{Purpose, Report, Sources, load};
+use crate::config::{Report, Sources, load};
 use crate::daemon::{self, Options};
 use crate::message::Identity;
 
@@ -17,7 +17,7 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
         return refuse(&why, io).unwrap_or(code::INVALID);
     }
     let loaded = Sources::read(&paths).and_then(|sources| {
-        let loaded = load(&sources, io.env, &identity, io.clock.wall(), Purpose::Run)?;
+        let loaded = load(&sources, io.env, &identity, io.clock.wall(), cli.purpose())?;
         Ok((loaded, sources.digest()))
     });
     let (loaded, digest) = match loaded {

@@ -90,6 +90,9 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Some(Command::Run(run)) => run.dry_run,
         Some(_) => true,
     };
+    if let Some(misuse) = cli.shadow_misused(dry_run) {
+        return misused(misuse, io).unwrap_or(code::INVALID);
+    }
     if !dry_run {
         return daemon::run(&cli, io);
     }
@@ -99,12 +102,12 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Some(Command::Preview(args)) => preview::run(&cli, args, io),
         Some(Command::Check(args)) => check::run(&cli, args, io),
         Some(Command::Diff(args)) => diff::run(args, io),
-        Some(Command::Status { format }) => status::run(&cli, *format, io),
-        Some(Command::Trigger { entry }) => control::run(&cli, Verb::Trigger, entry, "", io),
-        Some(Command::Pause { what, reason }) => {
+        Some(Command::Status { format, .. }) => status::run(&cli, *format, io),
+        Some(Command::Trigger { entry, .. }) => control::run(&cli, Verb::Trigger, entry, "", io),
+        Some(Command::Pause { what, reason, .. }) => {
             control::run(&cli, Verb::Pause, what.name(), reason, io)
         }
-        Some(Command::Resume { what }) => control::run(&cli, Verb::Resume, what.name(), "", io),
+        Some(Command::Resume { what, .. }) => control::run(&cli, Verb::Resume, what.name(), "", io),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "beat", &mut io.out);
             Ok(code::OK)
@@ -137,6 +140,46 @@ impl Cli {
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
             .collect()
+    }
+
+    /// What the schedule is loaded for by commands that lead, ask or look: the scheduler itself, or
+    /// its shadow.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        let shadow = match &self.command {
+            Some(Command::Run(run)) => run.shadow,
+            Some(
+                Command::Status { whose, .. }
+                | Command::Trigger { whose, .. }
+                | Command::Pause { whose, .. }
+                | Command::Resume { whose, .. },
+            ) => whose.shadow,
+            _ => false,
+        };
+        if shadow || self.run.shadow {
+            Purpose::Shadow
+        } else {
+            Purpose::Run
+        }
+    }
+
+    /// Why `--shadow` has no meaning where it stands; clap does not see what stands before a command.
+    fn shadow_misused(&self, dry_run: bool) -> Option<&'static str> {
+        let leads_or_looks = match &self.command {
+            None => true,
+            Some(Command::Run(_)) if dry_run => false,
+            Some(command) => matches!(
+                command,
+                Command::Run(_)
+                    | Command::Status { .. }
+                    | Command::Trigger { .. }
+                    | Command::Pause { .. }
+                    | Command::Resume { .. }
+            ),
+        };
+        (self.run.shadow && !leads_or_looks).then_some(
+            "--shadow is for run, status, trigger, pause and resume; the other commands publish nothing anyway",
+        )
     }
 
     /// Reads and compiles the schedule.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Cli, Io, code, nobody, refuse};
-use crate::config::{Loaded, Purpose, StoreLocation};
+use crate::config::{Loaded, StoreLocation};
 use crate::store::redis::{Keys, Remote, server::Dialer};
 
 /// Each call to the store ends within this.
@@ -17,7 +17,7 @@ pub fn with<T>(
     work: impl AsyncFnOnce(Remote, &Loaded) -> T,
 ) -> Result<(T, Loaded), u8> {
     let loaded = cli
-        .load(io.env, &nobody(), io.clock, Purpose::Run)
+        .load(io.env, &nobody(), io.clock, cli.purpose())
         .map_err(|report| refuse(&report, io).unwrap_or(code::INVALID))?;
     let StoreLocation::Redis(servers) = &loaded.settings.store else {
         let _ = writeln!(

@@ -227,6 +227,7 @@ impl Draft {
             .finish(transport, redis, &zone, around.identity);
         Some(Settings {
             name,
+            shadow: false,
             zone,
             broker: connected.broker,
             broker_connection_timeout,

@@ -81,6 +81,8 @@ use crate::timetable::{Entry, EntryName, Timetable};
 pub enum Purpose {
     /// To be run.
     Run,
+    /// To be run beside the real one, publishing nothing: [`Settings::into_shadow`].
+    Shadow,
     /// To be run, with lints: `check`.
     Check,
     /// To look at fire times: a broker need not be set.
@@ -116,7 +118,11 @@ pub fn load(
     let report = out.finish(sources.files());
     match result {
         Some((settings, timetable)) if !failed => Ok(Loaded {
-            settings,
+            settings: if purpose == Purpose::Shadow {
+                settings.into_shadow()
+            } else {
+                settings
+            },
             timetable,
             report,
         }),

@@ -17,6 +17,8 @@ use crate::timetable::{Backoff, Delivery};
 pub struct Settings {
     /// `name`: of this scheduler; part of every key of the store and of every task id.
     pub name: String,
+    /// Whether it runs beside the scheduler that it is named after, and publishes nothing.
+    pub shadow: bool,
     /// `timezone`.
     pub zone: Zone,
     /// `broker_url`, `broker_write_url`, or the environment's.
@@ -61,7 +63,33 @@ pub(super) struct Links {
     pub state: UrlContext,
 }
 
+/// What the name of a shadow ends with, and the path of its file if its store is one.
+const SHADOW: &str = ".shadow";
+
 impl Settings {
+    /// The settings of a scheduler that does everything as this one would, with a store of its own
+    /// and without publishing.
+    #[must_use]
+    pub fn into_shadow(mut self) -> Self {
+        if !self.shadow {
+            self.shadow = true;
+            self.name.push_str(SHADOW);
+            if let StoreLocation::File(path) = &mut self.store {
+                path.as_mut_os_string().push(SHADOW);
+            }
+        }
+        self
+    }
+
+    /// The name that task ids are made from: a shadow logs those that would be published.
+    #[must_use]
+    pub fn publishing_name(&self) -> &str {
+        match self.name.strip_suffix(SHADOW) {
+            Some(name) if self.shadow => name,
+            _ => &self.name,
+        }
+    }
+
     /// The settings that differ between this schedule and `new` although a reload cannot change
     /// them: stores are moved by stopping all instances.
     #[must_use]

@@ -130,6 +130,10 @@ impl Controller<'_> {
         }
         let what = if all { "all entries" } else { entry };
         Ok(match verb {
+            Verb::Trigger if self.dispatcher.mode() == "shadow" => (
+                Decision::Publish,
+                format!("{what} would have been published once; a shadow publishes nothing"),
+            ),
             Verb::Trigger => (Decision::Publish, format!("{what} was published once")),
             Verb::Resume => (
                 Decision::Resume,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::config::{Broker, RedisServer, Settings, StoreLocation};
 use crate::dispatch::{
     AmqpPublisher, AnyPublisher, Confirmed, Dispatcher, Folder, RedisDispatcher, RedisPublisher,
+    Shadow,
 };
 use crate::store::file::FileStore;
 use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, Remote, server::Dialer};
@@ -105,6 +106,12 @@ impl Links {
     /// What publishes and records as `settings` say.
     #[must_use]
     pub fn dispatcher(&self, settings: &Settings) -> Dispatcher {
+        if settings.shadow {
+            return Dispatcher::Confirmed(Box::new(Confirmed::new(
+                AnyPublisher::Shadow(Shadow),
+                self.ledger(settings),
+            )));
+        }
         match (&settings.broker, &settings.store) {
             (Broker::Redis(brokers), StoreLocation::Redis(stores)) => {
                 let ledger = self.redis_ledger(settings, Dialer::new(stores));

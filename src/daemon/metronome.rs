@@ -367,7 +367,15 @@ impl<C: Clock> Metronome<C> {
                             continue;
                         }
                         let settled = plan.settle(due, outcome, done);
-                        report::settled(&self.scribe, term, due, outcome, &settled, done);
+                        report::settled(
+                            &self.scribe,
+                            self.dispatcher.mode(),
+                            term,
+                            due,
+                            outcome,
+                            &settled,
+                            done,
+                        );
                     }
                     for due in &dues {
                         plan.rearm(due.slot);

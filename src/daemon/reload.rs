@@ -88,13 +88,17 @@ impl<C: Clock> Reload<C> {
     async fn load(&mut self, asked: bool) {
         let (paths, env, identity) = (self.paths.clone(), self.env.clone(), self.identity.clone());
         let (digest, at) = (self.digest, self.clock.wall());
+        let purpose = match self.schedule.borrow().settings.shadow {
+            true => Purpose::Shadow,
+            false => Purpose::Run,
+        };
         // Compiling a large schedule must not hold up the loop.
         let loaded = tokio::task::spawn_blocking(move || {
             let sources = Sources::read(&paths)?;
             if sources.digest() == digest && !asked {
                 return Ok(None);
             }
-            let loaded = config::load(&sources, &env, &identity, at, Purpose::Run)?;
+            let loaded = config::load(&sources, &env, &identity, at, purpose)?;
             Ok::<_, Report>(Some((loaded, sources.digest())))
         });
         let offered = match loaded.await {

@@ -8,9 +8,10 @@ use crate::plan::clocks::Finding;
 use crate::plan::{Action, Due, Outcome, Settled, Skipped};
 use crate::store::Term;
 
-/// What became of one item.
+/// What became of one item; `mode` is how it was committed.
 pub fn settled(
     scribe: &Scribe,
+    mode: &str,
     term: Term,
     due: &Due,
     outcome: &Outcome,
@@ -30,6 +31,8 @@ pub fn settled(
                 tracing::info!(event = "misfired", entry, %fire_time, "fired late: nobody could fire it in time");
             }
             let word = match outcome {
+                // Nothing was sent, by whatever attempt.
+                Outcome::Fired(_) | Outcome::AlreadyDone(_) if mode == "shadow" => "shadow",
                 Outcome::Fired(_) => "sent",
                 Outcome::AlreadyDone(_) => "repeated",
                 _ => "unknown",

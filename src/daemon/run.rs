@@ -63,6 +63,12 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         tzdata = %crate::schedule::zone_source(),
     );
 
+    if settings.shadow {
+        tracing::warn!(
+            event = "warning",
+            "a shadow: it connects to the store only, and publishes nothing"
+        );
+    }
     let links = Links::new(settings, &settings.conventions.identity.hostname);
     let (leadership, leads) = watch::channel(Leadership::default());
     let (ended, endings) = mpsc::channel(4);
@@ -118,7 +124,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             ended,
             dispatcher: links.dispatcher(settings),
             links,
-            scribe: Scribe::new(&settings.name),
+            scribe: Scribe::new(settings.publishing_name()),
             stop: stop_firing.clone(),
             requests: requested,
             mode,

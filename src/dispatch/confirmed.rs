@@ -101,6 +101,15 @@ impl Confirmed {
         self.publisher.room()
     }
 
+    /// See [`super::Dispatcher::mode`].
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self.publisher {
+            AnyPublisher::Shadow(_) => "shadow",
+            _ => "confirmed",
+        }
+    }
+
     /// Fire times that another holder had reserved without saying what became of them, found since
     /// this was last asked. They are in the log.
     pub fn take_unknown(&mut self) -> Vec<(EntryName, FireTime)> {

@@ -10,6 +10,7 @@
 //! - [`redis`]: publishes to Redis; exactly once, by one script, while the store is there too;
 //! - [`amqp`]: publishes to RabbitMQ;
 //! - [`folder`]: publishes to folders in Kombu's layout;
+//! - [`shadow`]: publishes nowhere and says that it did, for `beat --shadow`;
 //! - [`memory`]: a scripted double for tests of the loop.
 //!
 //! May depend on `store`, `plan`, `timetable`, `config` and what is below them.
@@ -21,6 +22,7 @@ pub mod memory;
 pub mod publisher;
 pub mod redis;
 pub mod scribe;
+pub mod shadow;
 
 pub use amqp::AmqpPublisher;
 pub use confirmed::Confirmed;
@@ -28,6 +30,7 @@ pub use folder::Folder;
 pub use publisher::{AnyPublisher, Parcel, Publisher, Receipt};
 pub use redis::{RedisDispatcher, RedisPublisher};
 pub use scribe::Scribe;
+pub use shadow::Shadow;
 
 use crate::clock::Timestamp;
 use crate::plan::{Due, Outcome};
@@ -101,12 +104,12 @@ impl Dispatcher {
         }
     }
 
-    /// `"atomic"` or `"confirmed"`, for logs and status.
+    /// `"atomic"`, `"confirmed"` or `"shadow"`, for logs and status.
     #[must_use]
     pub fn mode(&self) -> &'static str {
         match self {
             Self::Redis(redis) => redis.mode(),
-            Self::Confirmed(_) => "confirmed",
+            Self::Confirmed(confirmed) => confirmed.mode(),
         }
     }
 }

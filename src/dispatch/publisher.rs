@@ -5,6 +5,7 @@ use super::amqp::AmqpPublisher;
 use super::folder::Folder;
 use super::memory::MemoryPublisher;
 use super::redis::RedisPublisher;
+use super::shadow::Shadow;
 use crate::message::Fire;
 use crate::plan::Due;
 
@@ -96,6 +97,8 @@ pub enum AnyPublisher {
     Amqp(Box<AmqpPublisher>),
     /// Folders in Kombu's layout.
     Folder(Folder),
+    /// Nowhere.
+    Shadow(Shadow),
     /// A scripted double.
     Memory(MemoryPublisher),
 }
@@ -118,6 +121,7 @@ impl Publisher for AnyPublisher {
             Self::Redis(redis) => redis.ready().await,
             Self::Amqp(amqp) => amqp.ready().await,
             Self::Folder(folder) => folder.ready().await,
+            Self::Shadow(shadow) => shadow.ready().await,
             Self::Memory(memory) => memory.ready().await,
         }
     }
@@ -127,6 +131,7 @@ impl Publisher for AnyPublisher {
             Self::Redis(redis) => redis.publish(parcels).await,
             Self::Amqp(amqp) => amqp.publish(parcels).await,
             Self::Folder(folder) => folder.publish(parcels).await,
+            Self::Shadow(shadow) => shadow.publish(parcels).await,
             Self::Memory(memory) => memory.publish(parcels).await,
         }
     }

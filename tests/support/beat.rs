@@ -63,6 +63,12 @@ impl Launch {
         self
     }
 
+    /// The same schedule and environment without further arguments.
+    pub fn without_args(mut self) -> Self {
+        self.args.clear();
+        self
+    }
+
     /// By a program that replaces itself by its last arguments, such as `unshare`.
     pub fn under(mut self, program: &[&str]) -> Self {
         self.under = program.iter().map(OsString::from).collect();

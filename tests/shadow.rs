@@ -137,7 +137,7 @@ fn it_never_dials_the_broker_and_is_steered_and_reloaded_as_any() {
 fn a_store_that_is_a_file_is_another_file() {
     let folder = tempfile::tempdir().unwrap();
     let toml = format!(
-        "broker_url = 'filesystem://'\nbroker_transport_options = {{ data_folder_in = '{0}/in', data_folder_out = '{0}/out' }}\n{EACH_SECOND}",
+        "broker_url = 'filesystem://'\nbroker_transport_options = {{ data_folder_in = '{0}/in', data_folder_out = '{0}/out', control_folder = '{0}/control' }}\n{EACH_SECOND}",
         folder.path().display()
     );
     let mut real = Launch::schedule(&toml).start();

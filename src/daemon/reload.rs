@@ -88,9 +88,10 @@ impl<C: Clock> Reload<C> {
     async fn load(&mut self, asked: bool) {
         let (paths, env, identity) = (self.paths.clone(), self.env.clone(), self.identity.clone());
         let (digest, at) = (self.digest, self.clock.wall());
-        let purpose = match self.schedule.borrow().settings.shadow {
-            true => Purpose::Shadow,
-            false => Purpose::Run,
+        let purpose = if self.schedule.borrow().settings.shadow {
+            Purpose::Shadow
+        } else {
+            Purpose::Run
         };
         // Compiling a large schedule must not hold up the loop.
         let loaded = tokio::task::spawn_blocking(move || {

@@ -15,6 +15,7 @@ pub mod config;
 pub mod daemon;
 pub mod dispatch;
 pub mod message;
+pub mod observe;
 pub mod plan;
 pub mod schedule;
 pub mod store;

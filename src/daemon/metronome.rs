@@ -18,6 +18,7 @@ use super::trouble::Trouble;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::dispatch::{Dispatcher, Scribe};
+use crate::observe::Facts;
 use crate::plan::clocks::{Clocks, Reading, is_ahead};
 use crate::plan::{Due, Outcome, Plan};
 use crate::store::{StoreError, Term};
@@ -49,6 +50,8 @@ pub struct Metronome<C> {
     pub mode: watch::Sender<Option<&'static str>>,
     /// Whether commits fail at present.
     pub trouble: Trouble,
+    /// Where it shows that it is alive, and what it does.
+    pub facts: Arc<Facts>,
     /// Which of the clocks is right.
     pub clocks: Clocks,
     /// Reading of [`Clock::boot`] until which the term last led for was trusted, as last heard.
@@ -72,11 +75,8 @@ impl<C: Clock> Metronome<C> {
     pub async fn run(mut self) {
         let mut memory = Memory::default();
         loop {
-            let leading = tokio::select! {
-                leading = self.leadership.wait_for(|leadership| leadership.term().is_some()) => leading,
-                () = self.stop.cancelled() => return,
-            };
-            let Some(term) = leading.ok().and_then(|leadership| leadership.term()) else {
+            let leads = |leadership: &Leadership| leadership.term().is_some();
+            let Some(term) = self.stand_by(leads).await.and_then(|now| now.term()) else {
                 return;
             };
             let mut plan = Plan::default();
@@ -95,11 +95,22 @@ impl<C: Clock> Metronome<C> {
                     let _ = self.ended.try_send(ended);
                     // Only the elector may say so again.
                     let still = |leadership: &Leadership| leadership.term() != Some(term);
-                    tokio::select! {
-                        _ = self.leadership.wait_for(still) => {}
-                        () = self.stop.cancelled() => return,
+                    if self.stand_by(still).await.is_none() {
+                        return;
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits for a leadership that is as asked; `None` when the process is to end.
+    async fn stand_by(&mut self, until: impl Fn(&Leadership) -> bool) -> Option<Leadership> {
+        loop {
+            self.facts.pulse.mark(&self.clock);
+            tokio::select! {
+                now = self.leadership.wait_for(&until) => return now.ok().map(|now| *now),
+                () = tokio::time::sleep(NAP) => {}
+                () = self.stop.cancelled() => return None,
             }
         }
     }
@@ -115,6 +126,7 @@ impl<C: Clock> Metronome<C> {
         // A new leader carries out what waits before it fires.
         let mut asked = true;
         loop {
+            self.facts.pulse.mark(&self.clock);
             if let Some(over) = self.is_over(term) {
                 return over;
             }
@@ -167,7 +179,7 @@ impl<C: Clock> Metronome<C> {
             plan,
             loaded,
         };
-        controller.run().await
+        self.facts.pulse.during(&self.clock, controller.run()).await
     }
 
     /// Whether this term, or the process, is over.
@@ -208,7 +220,7 @@ impl<C: Clock> Metronome<C> {
         };
         let look = self.clocks.look(self.reading(), store);
         for finding in look.findings {
-            report::clocks(finding);
+            report::clocks(&self.facts, finding);
         }
         if look.jumped {
             plan.set_able_since(self.now());
@@ -229,6 +241,7 @@ impl<C: Clock> Metronome<C> {
 
     /// Waits a pause out unless the term ends before.
     async fn pause(&mut self, term: Term, pause: Duration) -> Result<(), Over> {
+        self.facts.pulse.mark(&self.clock);
         let ended = |leadership: &Leadership| leadership.term() != Some(term);
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
@@ -265,8 +278,9 @@ impl<C: Clock> Metronome<C> {
                 memory,
                 &mut self.clocks,
                 reading,
+                &self.facts,
             );
-            match taken.await {
+            match self.facts.pulse.during(&self.clock, taken).await {
                 Ok(taken) => {
                     self.trouble.over();
                     *plan = taken;
@@ -304,7 +318,16 @@ impl<C: Clock> Metronome<C> {
         loop {
             let now = self.now();
             let ledger = self.dispatcher.ledger();
-            match office::change(ledger, term, plan, &old.timetable, &new.timetable, now).await {
+            let change = office::change(
+                ledger,
+                term,
+                plan,
+                &old.timetable,
+                &new.timetable,
+                now,
+                &self.facts,
+            );
+            match self.facts.pulse.during(&self.clock, change).await {
                 Ok(()) => {
                     self.trouble.over();
                     return Ok(());
@@ -349,11 +372,8 @@ impl<C: Clock> Metronome<C> {
                 continue;
             }
             let now = self.now();
-            match self
-                .dispatcher
-                .dispatch(&self.scribe, term, &dues, now)
-                .await
-            {
+            let commit = self.dispatcher.dispatch(&self.scribe, term, &dues, now);
+            match self.facts.pulse.during(&self.clock, commit).await {
                 Ok(outcomes) => {
                     self.trouble.over();
                     self.unanswered_since = None;
@@ -368,6 +388,7 @@ impl<C: Clock> Metronome<C> {
                         }
                         let settled = plan.settle(due, outcome, done);
                         report::settled(
+                            &self.facts,
                             &self.scribe,
                             self.dispatcher.mode(),
                             term,

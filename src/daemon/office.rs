@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::report;
 use crate::clock::Timestamp;
+use crate::observe::Facts;
 use crate::plan::catch_up::{Reason, Skipped};
 use crate::plan::clocks::{Clocks, Reading};
 use crate::plan::enrol::News;
@@ -44,12 +45,13 @@ pub async fn take(
     memory: &mut Memory,
     clocks: &mut Clocks,
     reading: Reading,
+    facts: &Facts,
 ) -> Result<Plan, StoreError> {
     let names: Vec<EntryName> = timetable.entries.keys().cloned().collect();
     let mut loaded = load(ledger, term, &names).await?;
     let recorded = loaded.recorded.iter().flat_map(instants);
     if let Some(finding) = clocks.hear_past(reading, recorded) {
-        report::clocks(finding);
+        report::clocks(facts, finding);
     }
     let now = clocks.now(reading);
     let mut birth = None;
@@ -80,7 +82,7 @@ pub async fn take(
     for (place, entry) in timetable.entries.values().enumerate() {
         let recorded = &loaded.recorded[place];
         let mut enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
-        count_dropped(entry, recorded, &enrolment);
+        count_dropped(facts, entry, recorded, &enrolment);
         let sound = clocks
             .are_sure()
             .then(|| sound(entry, &enrolment.progress, remembered, now))
@@ -115,7 +117,7 @@ pub async fn take(
     writes.extend(retire(&ledger.others(&names).await?, now));
     record(ledger, term, birth.as_deref(), &writes).await?;
     if lost {
-        report::state_lost(memory.plan.is_some());
+        report::state_lost(facts, memory.plan.is_some());
     }
     report::damaged(damaged);
     report::mended(mended);
@@ -134,6 +136,7 @@ pub async fn change(
     old: &Timetable,
     timetable: &Timetable,
     now: Timestamp,
+    facts: &Facts,
 ) -> Result<(), StoreError> {
     let difference = timetable.difference(old);
     let touched: Vec<EntryName> = difference
@@ -152,7 +155,8 @@ pub async fn change(
             continue;
         };
         let enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
-        count_dropped(old.entries.get(name).unwrap_or(entry), recorded, &enrolment);
+        let before = old.entries.get(name).unwrap_or(entry);
+        count_dropped(facts, before, recorded, &enrolment);
         if let Some(record) = &enrolment.write {
             writes.push(Write {
                 entry: Arc::clone(name),
@@ -281,7 +285,7 @@ fn count_to_write(recorded: &Recorded, enrolment: &Enrolment, anew: bool) -> Opt
 /// Counts the fire times that an edit dropped: passed, not fired, and not looked for any more.
 ///
 /// `entry` is the one before the edit, if it is known.
-fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
+fn count_dropped(facts: &Facts, entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
     let Some(record) = recorded.record() else {
         return;
     };
@@ -314,7 +318,8 @@ fn count_dropped(entry: &Entry, recorded: &Recorded, enrolment: &Enrolment) {
         let count = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
         let estimated = dropped.len() == MOST_COUNTED;
         report::skipped(
-            &entry.name,
+            facts,
+            entry,
             &[Skipped {
                 reason,
                 count,

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::dispatch::Scribe;
+use crate::observe::Facts;
 use crate::plan::clocks::Finding;
 use crate::plan::{Action, Due, Outcome, Settled, Skipped};
 use crate::store::Term;
+use crate::timetable::Entry;
 
 /// What became of one item; `mode` is how it was committed.
 pub fn settled(
+    facts: &Facts,
     scribe: &Scribe,
     mode: &str,
     term: Term,
@@ -18,7 +21,7 @@ pub fn settled(
     settled: &Settled,
     now: Timestamp,
 ) {
-    skipped(&due.entry.name, &settled.skipped);
+    skipped(facts, &due.entry, &settled.skipped);
     if due.action == Action::Skip {
         return;
     }
@@ -68,7 +71,7 @@ pub fn settled(
 }
 
 /// Fire times that were not fired.
-pub fn skipped(entry: &str, all: &[Skipped]) {
+pub fn skipped(_facts: &Facts, entry: &Entry, all: &[Skipped]) {
     for Skipped {
         reason,
         count,
@@ -78,7 +81,7 @@ pub fn skipped(entry: &str, all: &[Skipped]) {
     } in all
     {
         tracing::info!(
-            event = "skipped", entry, reason = reason.as_str(), count, %first, %last, estimated
+            event = "skipped", entry = &*entry.name, reason = reason.as_str(), count, %first, %last, estimated
         );
     }
 }
@@ -95,7 +98,7 @@ pub fn repaired(keys: &[String]) {
 }
 
 /// The store lost its data.
-pub fn state_lost(remembered: bool) {
+pub fn state_lost(_facts: &Facts, remembered: bool) {
     tracing::error!(
         event = "state_lost",
         seeded_from_memory = remembered,
@@ -126,7 +129,7 @@ pub fn mended(entries: usize) {
 }
 
 /// What a look at the clocks brought to light.
-pub fn clocks(finding: Finding) {
+pub fn clocks(_facts: &Facts, finding: Finding) {
     let seconds = |micros: i64| {
         Duration::from_micros(micros.unsigned_abs())
             .as_secs_f64()

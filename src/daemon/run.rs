@@ -20,6 +20,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Env, Loaded, Settings};
 use crate::dispatch::Scribe;
 use crate::message::Identity;
+use crate::observe::Facts;
 use crate::plan::clocks::{Clocks, Reading};
 use crate::store::presence::Presence;
 
@@ -70,6 +71,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         );
     }
     let links = Links::new(settings, &settings.conventions.identity.hostname);
+    let facts = Arc::new(Facts::new(SystemClock.boot()));
     let (leadership, leads) = watch::channel(Leadership::default());
     let (ended, endings) = mpsc::channel(4);
     let (ttl, ttls) = watch::channel(settings.lease_ttl);
@@ -129,6 +131,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             requests: requested,
             mode,
             trouble: Trouble::default(),
+            facts,
             clocks: Clocks::new(Reading {
                 wall: SystemClock.wall(),
                 boot: SystemClock.boot(),

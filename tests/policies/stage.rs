@@ -18,6 +18,7 @@ use beat::daemon::trouble::Trouble;
 use beat::dispatch::memory::MemoryPublisher;
 use beat::dispatch::{AnyPublisher, Confirmed, Dispatcher, Scribe};
 use beat::message::Identity;
+use beat::observe::Facts;
 use beat::plan::clocks::{Clocks, Reading};
 use beat::store::memory::MemoryStore;
 use beat::store::{AnyLedger, Campaign, Lease, StoreError, Term};
@@ -164,6 +165,7 @@ impl Stage {
             requests: watch::channel(()).1,
             mode: watch::channel(None).0,
             trouble: Trouble::default(),
+            facts: Arc::new(Facts::new(self.clock.boot())),
             clocks: Clocks::new(Reading {
                 wall: self.clock.wall(),
                 boot: self.clock.boot(),

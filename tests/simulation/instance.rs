@@ -6,6 +6,7 @@ use std::time::Duration;
 use beat::clock::Timestamp;
 use beat::config::Loaded;
 use beat::daemon::office::{self, Memory};
+use beat::observe::Facts;
 use beat::plan::clocks::{Clocks, Reading};
 use beat::plan::{Due, Plan, Progress};
 use beat::store::memory::{MemoryLease, MemoryStore};
@@ -115,6 +116,7 @@ impl Instance {
             &mut self.memory,
             &mut Clocks::new(reading),
             reading,
+            &Facts::new(boot),
         )) {
             Ok(plan) => {
                 self.plan = Some(plan);
@@ -140,7 +142,16 @@ impl Instance {
                 !difference.changed.contains(name) && !difference.removed.contains(name)
             })
             .collect();
-        match now(office::change(&mut self.ledger, term, plan, old, new, wall)) {
+        let facts = Facts::new(Duration::ZERO);
+        match now(office::change(
+            &mut self.ledger,
+            term,
+            plan,
+            old,
+            new,
+            wall,
+            &facts,
+        )) {
             Ok(()) => {
                 for (name, progress) in untouched {
                     assert_eq!(

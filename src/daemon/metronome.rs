@@ -382,21 +382,19 @@ impl<C: Clock> Metronome<C> {
                         .send_if_modified(|old| std::mem::replace(old, mode) != mode);
                     let done = self.now();
                     let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
+                    let chunk = report::Chunk {
+                        facts: &self.facts,
+                        scribe: &self.scribe,
+                        mode: self.dispatcher.mode(),
+                        term,
+                        now: done,
+                    };
                     for (due, outcome) in dues.iter().zip(&outcomes) {
                         if misled(outcome) {
                             continue;
                         }
                         let settled = plan.settle(due, outcome, done);
-                        report::settled(
-                            &self.facts,
-                            &self.scribe,
-                            self.dispatcher.mode(),
-                            term,
-                            due,
-                            outcome,
-                            &settled,
-                            done,
-                        );
+                        chunk.settled(due, outcome, &settled);
                     }
                     for due in &dues {
                         plan.rearm(due.slot);

@@ -10,63 +10,73 @@ use crate::plan::{Action, Due, Outcome, Settled, Skipped};
 use crate::store::Term;
 use crate::timetable::Entry;
 
-/// What became of one item; `mode` is how it was committed.
-pub fn settled(
-    facts: &Facts,
-    scribe: &Scribe,
-    mode: &str,
-    term: Term,
-    due: &Due,
-    outcome: &Outcome,
-    settled: &Settled,
-    now: Timestamp,
-) {
-    skipped(facts, &due.entry, &settled.skipped);
-    if due.action == Action::Skip {
-        return;
-    }
-    let entry = &*due.entry.name;
-    let fire_time = due.fire_time;
-    let send_instant = due.entry.send_instant(fire_time);
-    match outcome {
-        Outcome::Fired(_) | Outcome::AlreadyDone(_) | Outcome::Unknown(_) => {
-            if due.misfire {
-                tracing::info!(event = "misfired", entry, %fire_time, "fired late: nobody could fire it in time");
+/// What the items of one chunk have in common.
+pub struct Chunk<'a> {
+    /// Where they are counted.
+    pub facts: &'a Facts,
+    /// Who wrote their messages.
+    pub scribe: &'a Scribe,
+    /// How they were committed.
+    pub mode: &'a str,
+    /// The term.
+    pub term: Term,
+    /// When that was heard.
+    pub now: Timestamp,
+}
+
+impl Chunk<'_> {
+    /// What became of one item.
+    pub fn settled(&self, due: &Due, outcome: &Outcome, settled: &Settled) {
+        skipped(self.facts, &due.entry, &settled.skipped);
+        if due.action == Action::Skip {
+            return;
+        }
+        let entry = &*due.entry.name;
+        let fire_time = due.fire_time;
+        let send_instant = due.entry.send_instant(fire_time);
+        match outcome {
+            Outcome::Fired(_) | Outcome::AlreadyDone(_) | Outcome::Unknown(_) => {
+                if due.misfire {
+                    tracing::info!(event = "misfired", entry, %fire_time, "fired late: nobody could fire it in time");
+                }
+                let word = match outcome {
+                    // Nothing was sent, by whatever attempt.
+                    Outcome::Fired(_) | Outcome::AlreadyDone(_) if self.mode == "shadow" => {
+                        "shadow"
+                    }
+                    Outcome::Fired(_) => "sent",
+                    Outcome::AlreadyDone(_) => "repeated",
+                    _ => "unknown",
+                };
+                let lag_ms = f64::from(
+                    i32::try_from(self.now.micros_since(send_instant)).unwrap_or(i32::MAX),
+                ) / 1e3;
+                tracing::info!(
+                    event = "fired",
+                    entry,
+                    task = &*due.entry.task,
+                    task_id = %self.scribe.task_id(due),
+                    %fire_time,
+                    lag_ms,
+                    queue = due.entry.template.route().queue.as_deref().unwrap_or_default(),
+                    term = self.term.0,
+                    outcome = word,
+                );
             }
-            let word = match outcome {
-                // Nothing was sent, by whatever attempt.
-                Outcome::Fired(_) | Outcome::AlreadyDone(_) if mode == "shadow" => "shadow",
-                Outcome::Fired(_) => "sent",
-                Outcome::AlreadyDone(_) => "repeated",
-                _ => "unknown",
-            };
-            let lag_ms =
-                f64::from(i32::try_from(now.micros_since(send_instant)).unwrap_or(i32::MAX)) / 1e3;
-            tracing::info!(
-                event = "fired",
-                entry,
-                task = &*due.entry.task,
-                task_id = %scribe.task_id(due),
-                %fire_time,
-                lag_ms,
-                queue = due.entry.template.route().queue.as_deref().unwrap_or_default(),
-                term = term.0,
-                outcome = word,
-            );
-        }
-        Outcome::Superseded(stored) => {
-            tracing::info!(event = "skipped", entry, reason = "superseded", %fire_time, %stored);
-        }
-        Outcome::Paused => {
-            tracing::info!(event = "skipped", entry, reason = "paused", count = 1, first = %fire_time, last = %fire_time);
-        }
-        Outcome::Rejected(error) => {
-            // Once for a fire time; its repeats are silent until one succeeds.
-            if settled.first_failure {
-                tracing::warn!(event = "publish_failed", entry, %fire_time, %error, "not published; it is tried again");
+            Outcome::Superseded(stored) => {
+                tracing::info!(event = "skipped", entry, reason = "superseded", %fire_time, %stored);
             }
+            Outcome::Paused => {
+                tracing::info!(event = "skipped", entry, reason = "paused", count = 1, first = %fire_time, last = %fire_time);
+            }
+            Outcome::Rejected(error) => {
+                // Once for a fire time; its repeats are silent until one succeeds.
+                if settled.first_failure {
+                    tracing::warn!(event = "publish_failed", entry, %fire_time, %error, "not published; it is tried again");
+                }
+            }
+            Outcome::Skipped | Outcome::Held => {}
         }
-        Outcome::Skipped | Outcome::Held => {}
     }
 }
 

@@ -14,6 +14,7 @@ use beat::clock::Timestamp;
 use beat::config::{Env, Purpose, Sources, StoreLocation};
 use beat::message::Identity;
 use beat::plan::{Action, Outcome};
+use beat::store::control::{Carried, Decision, Order};
 use beat::store::file::FileStore;
 use beat::store::memory::MemoryStore;
 use beat::store::redis::server::Dialer;
@@ -352,6 +353,86 @@ async fn a_reservation_counts_once_and_is_its_holders_until_it_is_marked() {
             assert_eq!(late, Err(StoreError::Deposed));
         },
     )
+    .await;
+}
+
+/// A request that the leader decided about.
+fn order(n: u64, decision: Decision, entry: &str) -> Order {
+    Order {
+        id: format!("1795000000000-{n}"),
+        decision,
+        entry: entry.to_owned(),
+        answer: "done".to_owned(),
+        answer_if_all_paused: "all are paused".to_owned(),
+    }
+}
+
+fn pause(n: u64, entry: &str) -> Order {
+    let mark = r#"{"reason":"r","by":"b","at":"2026-11-20T12:00:00Z"}"#;
+    order(n, Decision::Pause(mark.to_owned()), entry)
+}
+
+#[tokio::test]
+async fn what_is_reserved_is_published_though_it_was_paused_meanwhile() {
+    on_all(
+        async |(mut lease, mut ledger), (mut next_lease, mut next)| {
+            let reserve = |second: i64| {
+                [Reservation {
+                    entry: "e".into(),
+                    fire_time: time(second),
+                    overwrite: String::new(),
+                }]
+            };
+            let term = won(&mut lease).await;
+            ledger.reserve(term, &reserve(1)).await.unwrap();
+            ledger.obey(term, &pause(1, "e")).await.unwrap();
+            let own = ledger.reserve(term, &reserve(1)).await.unwrap();
+            assert_eq!(own, [Claim::Publish], "it is counted: nobody else will");
+            let marked = ledger.commit(term, &[fire("e", 1)]).await.unwrap();
+            assert_eq!(marked, [Outcome::Fired(1)]);
+            let again = ledger.reserve(term, &reserve(1)).await.unwrap();
+            assert_eq!(again, [Claim::Settled(Outcome::AlreadyDone(1))]);
+            let later = ledger.reserve(term, &reserve(2)).await.unwrap();
+            assert_eq!(later, [Claim::Settled(Outcome::Paused)]);
+
+            // Another's unmarked reservation is told once, when it is overwritten: not while paused.
+            let resume = order(2, Decision::Resume, "e");
+            ledger.obey(term, &resume).await.unwrap();
+            ledger.reserve(term, &reserve(2)).await.unwrap();
+            ledger.obey(term, &pause(3, "*")).await.unwrap();
+            lease.resign(term).await.unwrap();
+            let term = won(&mut next_lease).await;
+            let done = next.reserve(term, &reserve(2)).await.unwrap();
+            assert_eq!(done, [Claim::Settled(Outcome::AlreadyDone(2))]);
+            let paused = next.reserve(term, &reserve(3)).await.unwrap();
+            assert_eq!(paused, [Claim::Settled(Outcome::Paused)]);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_once() {
+    on_all(async |(mut lease, mut ledger), _| {
+        let term = won(&mut lease).await;
+        let claim = [Claim::Settled(Outcome::Paused)];
+        let all = pause(2, "*");
+        assert_eq!(ledger.obey(term, &all).await, Ok(Carried::Now));
+        assert_eq!(ledger.claim(term, &[fire("e", 1)]).await.unwrap(), claim);
+        let one = order(3, Decision::Resume, "e");
+        assert_eq!(ledger.obey(term, &one).await, Ok(Carried::AllPaused));
+        let resume = order(4, Decision::Resume, "*");
+        assert_eq!(ledger.obey(term, &resume).await, Ok(Carried::Now));
+        assert_eq!(ledger.obey(term, &all).await, Ok(Carried::Before));
+        let free = ledger.claim(term, &[fire("e", 1)]).await.unwrap();
+        assert_eq!(free, [Claim::Publish], "the repeated pause changed nothing");
+        // Tenth of its millisecond: numbers, not texts, are compared.
+        let tenth = order(10, Decision::Answer, "e");
+        assert_eq!(ledger.obey(term, &tenth).await, Ok(Carried::Now));
+        lease.resign(term).await.unwrap();
+        let late = ledger.obey(term, &pause(11, "e")).await;
+        assert_eq!(late, Err(StoreError::Deposed));
+    })
     .await;
 }
 

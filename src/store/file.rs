@@ -14,6 +14,7 @@ use redb::{Database, DatabaseError, ReadableTable, StorageError, TableDefinition
 use rustix::fs::{FlockOperation, flock};
 use tokio::task::spawn_blocking;
 
+use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
@@ -358,5 +359,13 @@ impl Ledger for FileLedger {
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {
         self.0.with(term, |_| Vec::new())
+    }
+}
+
+impl FileLedger {
+    /// See [`super::AnyLedger::obey`].
+    pub async fn obey(&mut self, term: Term, order: &Order) -> Result<Carried, StoreError> {
+        let (store, order) = (self.0.clone(), order.clone());
+        blocking(move || store.with(term, |tables| tables.obey(&order))).await
     }
 }

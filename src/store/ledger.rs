@@ -218,7 +218,8 @@ impl AnyLedger {
     pub async fn obey(&mut self, term: Term, order: &Order) -> Result<Carried, StoreError> {
         match self {
             Self::Redis(ledger) => ledger.obey(term, order, ledger.database(), &[]).await,
-            Self::File(_) | Self::Memory(_) => Ok(Carried::Before),
+            Self::File(ledger) => ledger.obey(term, order).await,
+            Self::Memory(ledger) => ledger.obey(term, order),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
@@ -229,5 +230,14 @@ impl Ledger for MemoryLedger {
         self.store
             .as_leader(&self.instance, term)
             .map(|_| Vec::new())
+    }
+}
+
+impl MemoryLedger {
+    /// See [`super::AnyLedger::obey`].
+    pub fn obey(&mut self, term: Term, order: &Order) -> Result<Carried, StoreError> {
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        let carried = state.tables.obey(order);
+        state.answer(carried)
     }
 }

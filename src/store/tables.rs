@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::control::{Carried, Decision, Order};
 use super::{Claim, Loaded, Reservation, Settlement, Term, Write};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
@@ -213,21 +214,21 @@ impl Tables {
 
     fn reserve_one(&mut self, term: Term, item: &Reservation) -> Claim {
         let entry = &*item.entry;
-        if self.is_paused(entry) {
-            return Claim::Settled(Outcome::Paused);
-        }
         let mine = reservation(item.fire_time, term);
-        if let Some(held) = self.get(Table::Reserved, entry) {
-            if held == mine {
-                return Claim::Publish;
-            }
-            let own = held.ends_with(&format!(" {term}"));
-            if !own && held != item.overwrite {
-                return Claim::Unmarked(held.to_owned());
-            }
+        let held = self.get(Table::Reserved, entry);
+        if held == Some(&mine) {
+            // Before the pause: it counts as published since it was reserved.
+            return Claim::Publish;
         }
         if let Some(settled) = self.done(entry, item.fire_time) {
             return Claim::Settled(settled);
+        }
+        if self.is_paused(entry) {
+            return Claim::Settled(Outcome::Paused);
+        }
+        let other = held.filter(|held| !held.ends_with(&format!(" {term}")));
+        if let Some(other) = other.filter(|other| *other != item.overwrite) {
+            return Claim::Unmarked(other.to_owned());
         }
         self.set(Table::Reserved, entry, mine);
         self.count_one(entry, item.fire_time);
@@ -280,6 +281,26 @@ impl Tables {
         }
     }
 
+    /// Carries out a request of an operator, once; see [`super::AnyLedger::obey`].
+    pub fn obey(&mut self, order: &Order) -> Carried {
+        let cursor = self.get(Table::Meta, "control_cursor").unwrap_or_default();
+        if place(cursor) >= place(&order.id) {
+            return Carried::Before;
+        }
+        let mut carried = Carried::Now;
+        match &order.decision {
+            Decision::Pause(mark) => self.set(Table::Paused, &order.entry, mark.clone()),
+            Decision::Resume if order.entry != "*" && self.get(Table::Paused, "*").is_some() => {
+                carried = Carried::AllPaused;
+            }
+            Decision::Resume => self.remove(Table::Paused, &order.entry),
+            // What a trigger publishes is published before.
+            Decision::Publish | Decision::Answer => {}
+        }
+        self.set(Table::Meta, "control_cursor", order.id.clone());
+        carried
+    }
+
     /// Whether `fire_time` or a later one is recorded.
     fn done(&self, entry: &str, fire_time: FireTime) -> Option<Outcome> {
         let last = self.micros(Table::Last, entry)?;
@@ -295,6 +316,12 @@ impl Tables {
         self.set(Table::Last, entry, fire_time.as_micros().to_string());
         self.set(Table::Count, entry, count.to_string());
     }
+}
+
+/// The place of a request among all, `<ms>-<n>`.
+fn place(id: &str) -> (u64, u64) {
+    let (ms, n) = id.split_once('-').unwrap_or((id, ""));
+    (ms.parse().unwrap_or(0), n.parse().unwrap_or(0))
 }
 
 /// Terms are never used twice, so a term names its holder.

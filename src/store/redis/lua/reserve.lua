@@ -29,14 +29,15 @@ for at = 2, #ARGV, 3 do
   local held = redis.call('HGET', KEYS[5], entry)
   local last = time(redis.call('HGET', KEYS[2], entry))
   local code, detail
-  if all_paused or redis.call('HEXISTS', KEYS[4], entry) == 1 then
-    code, detail = 4, 0
-  elseif held == mine then
+  if held == mine then
+    -- Before the pause, as in commit.lua: it counts as published since it was reserved.
     code, detail = 1, count(entry)
-  elseif held and held ~= seen and string.sub(held, -#ARGV[1] - 1) ~= ' ' .. ARGV[1] then
-    code, detail = 8, string.sub(held, 1, 512)
   elseif last and (#last > #due or (#last == #due and last >= due)) then
     if last == due then code, detail = 2, count(entry) else code, detail = 3, last end
+  elseif all_paused or redis.call('HEXISTS', KEYS[4], entry) == 1 then
+    code, detail = 4, 0
+  elseif held and held ~= seen and string.sub(held, -#ARGV[1] - 1) ~= ' ' .. ARGV[1] then
+    code, detail = 8, string.sub(held, 1, 512)
   else
     code, detail = 1, count(entry) + 1
     redis.call('HSET', KEYS[5], entry, mine)

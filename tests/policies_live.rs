@@ -165,3 +165,26 @@ fn edits_count_from_the_edit_and_leave_the_rest_alone() {
     }
     assert!(fire_times(&rows, "switched").iter().all(|at| *at > edited));
 }
+
+#[test]
+fn a_leader_that_dies_before_it_recorded_anything_has_lost_nothing() {
+    let redis = Redis::start();
+    // What a leader does of which nothing more is heard.
+    let key = |name: &str| format!("beat:{{beat}}:{name}");
+    let won: redis::Value = redis::cmd("EVAL")
+        .arg(include_str!("../src/store/redis/lua/campaign.lua"))
+        .arg(3)
+        .arg(&[key("leader"), key("term"), key("birth")])
+        .arg(&["gone", "500", "0", "new"])
+        .query(&mut redis.connect())
+        .unwrap();
+    assert!(matches!(won, redis::Value::Array(_)), "{won:?}");
+
+    let entries = [("start", "schedule = '1h'\nrun_on_start = true")];
+    let mut second = Launch::schedule(&file(&redis, &entries)).start();
+    second.wait_for_event("fired", SOON);
+    assert_eq!(second.events("state_lost").len(), 0);
+    assert_eq!(second.events("elected")[0]["term"], 2);
+    let rows = drain_redis(&mut redis.connect(), "celery");
+    assert_eq!(fires_of(&rows, "start"), 1);
+}

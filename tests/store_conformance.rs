@@ -20,7 +20,7 @@ use beat::store::memory::MemoryStore;
 use beat::store::redis::server::Dialer;
 use beat::store::redis::{Item, Keys, RedisLease, RedisLedger};
 use beat::store::{
-    AnyLease, AnyLedger, Campaign, Claim, Lease, Ledger, Renewal, Reservation, Settlement,
+    AnyLease, AnyLedger, Campaign, Claim, FRESH, Lease, Ledger, Renewal, Reservation, Settlement,
     StoreError, Term, Write,
 };
 use uuid::Uuid;
@@ -146,10 +146,15 @@ async fn one_leads_and_terms_grow() {
 
 #[tokio::test]
 async fn a_term_is_above_every_term_seen() {
-    on_all(async |(mut a, _), _| {
+    on_all(async |(mut a, mut ledger), _| {
         assert_eq!(
             a.campaign(TTL, Term(41)).await.unwrap(),
             Campaign::Won(Term(42))
+        );
+        let birth = ledger.load(&[]).await.unwrap().birth;
+        assert_eq!(
+            birth, None,
+            "a store that was known is not new when it is empty"
         );
         a.resign(Term(42)).await.unwrap();
         assert_eq!(
@@ -262,7 +267,8 @@ async fn records_are_compared_and_set() {
     on_all(async |(mut lease, mut ledger), _| {
         let term = won(&mut lease).await;
         let names = ["e".into(), "f".into()];
-        assert_eq!(ledger.load(&names).await.unwrap().birth, None);
+        let birth = ledger.load(&names).await.unwrap().birth;
+        assert_eq!(birth.as_deref(), Some(FRESH));
         assert!(
             ledger
                 .enrol(term, Some("b"), &[write("e", "", "one")])

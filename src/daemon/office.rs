@@ -12,7 +12,7 @@ use crate::plan::catch_up::{Reason, Skipped};
 use crate::plan::clocks::{Clocks, Reading};
 use crate::plan::enrol::News;
 use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol, rebase};
-use crate::store::{AnyLedger, Ledger, Loaded, StoreError, Term, Write};
+use crate::store::{AnyLedger, FRESH, Ledger, Loaded, StoreError, Term, Write};
 use crate::timetable::{Entry, EntryName, Timetable};
 
 /// Fire times that are counted when a change drops them; more are "at least".
@@ -56,12 +56,13 @@ pub async fn take(
     let now = clocks.now(reading);
     let mut birth = None;
     let mut stored = Vec::new();
-    if loaded.birth.is_none() {
+    let fresh = loaded.birth.as_deref() == Some(FRESH);
+    if fresh || loaded.birth.is_none() {
         let mark = Uuid::new_v4().simple().to_string();
         birth = Some(mark);
     }
-    // The first term finds no mark; a later one, whoever had the earlier ones, finds it gone.
-    let lost = birth.is_some() && (memory.birth.is_some() || term > Term(1));
+    // Fresh after it was seen otherwise: emptied, and then a newcomer was elected for a moment.
+    let lost = loaded.birth.is_none() || (fresh && memory.birth.is_some());
     let damaged = loaded.recorded.iter().filter(|r| r.is_damaged()).count();
     // What was there is unreadable, but this process knows it.
     let rebuild = memory.rebuild || (damaged > 0 && memory.plan.is_some());

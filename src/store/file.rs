@@ -79,6 +79,7 @@ impl FileStore {
         let (database, mut tables) = self
             .read()
             .map_err(|error| unavailable(&self.path, &error))?;
+        tables.mark_if_new(seen);
         let stored = tables
             .get(Table::Meta, "term")
             .and_then(|term| term.parse().ok())

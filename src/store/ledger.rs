@@ -6,10 +6,14 @@ use crate::clock::{FireTime, Timestamp};
 use crate::plan::{Action, Outcome, Recorded};
 use crate::timetable::EntryName;
 
+/// The mark of a store that was new at its first election, until something is recorded in it. A
+/// store without any mark lost its data.
+pub const FRESH: &str = "new";
+
 /// What the ledger holds of the entries asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
-    /// Random mark of the store's data; absent when the store is new or lost its data.
+    /// Random mark of the store's data, or [`FRESH`]; absent when the store lost its data.
     pub birth: Option<String>,
     /// One for each name, in the same order.
     pub recorded: Vec<Recorded>,

@@ -141,6 +141,9 @@ impl Lease for MemoryLease {
                 ends_in: None,
             }),
             None => {
+                if state.term == 0 {
+                    state.tables.mark_if_new(seen);
+                }
                 state.term = state.term.max(seen.0) + 1;
                 state.leader = Some(self.instance.clone());
                 Ok(Campaign::Won(Term(state.term)))

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::control::{Carried, Decision, Order};
-use super::{Claim, Loaded, Reservation, Settlement, Term, Write};
+use super::{Claim, FRESH, Loaded, Reservation, Settlement, Term, Write};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Recorded};
@@ -118,6 +118,17 @@ impl Tables {
         self.get(Table::Count, entry)
             .and_then(|text| text.parse().ok())
             .unwrap_or(0)
+    }
+
+    /// Marks a store without any term, by a candidate that has `seen` none: nothing can have been
+    /// lost.
+    pub fn mark_if_new(&mut self, seen: Term) {
+        let known = self
+            .get(Table::Meta, "term")
+            .or(self.get(Table::Meta, "birth"));
+        if seen == Term(0) && known.is_none() {
+            self.set(Table::Meta, "birth", FRESH.to_owned());
+        }
     }
 
     /// What is recorded of `names`.

@@ -31,7 +31,7 @@ impl Keys {
         self.key("term")
     }
 
-    /// String: random; when it is gone, the store lost its data.
+    /// String: random, `new` until something is recorded; when it is gone, the store lost its data.
     #[must_use]
     pub fn birth(&self) -> String {
         self.key("birth")

@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::link::Link;
 use super::server::Dialer;
 use crate::clock::Timestamp;
-use crate::store::{Campaign, Lease, Renewal, StoreError, Term};
+use crate::store::{Campaign, FRESH, Lease, Renewal, StoreError, Term};
 
 static CAMPAIGN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/campaign.lua")));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/renew.lua")));
@@ -76,8 +76,11 @@ impl Lease for RedisLease {
     async fn campaign(&mut self, ttl: Duration, seen: Term) -> Result<Campaign, StoreError> {
         self.link.set_deadline(ttl / 3);
         let mut call = CAMPAIGN.prepare_invoke();
-        call.key(self.keys.leader()).key(self.keys.term());
+        call.key(self.keys.leader())
+            .key(self.keys.term())
+            .key(self.keys.birth());
         call.arg(&self.instance).arg(millis(ttl)).arg(seen.0);
+        call.arg(FRESH);
         let (won, term, left, holder, repaired): (i64, u64, u64, String, String) = self
             .link
             .run(async |connection| call.invoke_async(connection).await)

@@ -1,6 +1,6 @@
 -- Takes the lease when nobody holds it.
--- KEYS  1 leader   2 term
--- ARGV  1 instance   2 lease in ms   3 highest term the candidate has seen
+-- KEYS  1 leader   2 term   3 birth
+-- ARGV  1 instance   2 lease in ms   3 highest term the candidate has seen   4 birth of a new store
 -- Returns {won, term, ms until the lease ends, holder, repaired}; won is 1 or 0, repaired names the
 -- keys that were of another type.
 local repaired = ''
@@ -29,6 +29,9 @@ end
 local stored = redis.call('GET', KEYS[2])
 if not stored or #stored > 15 or not string.find(stored, '^%d+$') then
   if stored then repaired = repaired .. KEYS[2] .. ' ' end
+  -- Neither the store nor the candidate knows of any term: nothing can have been lost. Said here,
+  -- because whoever is elected now may be gone before it records anything.
+  if not stored and ARGV[3] == '0' then redis.call('SETNX', KEYS[3], ARGV[4]) end
   stored = '0'
 end
 local term = math.max(tonumber(stored), tonumber(ARGV[3])) + 1

@@ -12,30 +12,9 @@ Publishes Celery's periodic tasks on time, each fire time once.
 beat replaces `celery beat`: it reads a TOML schedule and publishes to Redis, RabbitMQ or a folder. \
 Run as many instances as you like: one leads and fires, the others stand by. Workers do not change.";
 
-const EXAMPLES: &str = "\
-Examples:
-  beat --schedule schedules/prod.toml              run in the foreground
-  beat --schedule schedules/prod.toml --dry-run    show the next fire times and exit
-  beat check --schedule schedules/                 validate a directory of *.toml
-  beat preview --schedule prod.toml --from 2026-03-29T00:00 --until 24h --timeline
-  beat diff old.toml new.toml                      what a change does to fire times
-
-Exit codes:
-  0  done
-  1  failed at run time
-  2  wrong usage, or an invalid schedule
-
-Environment (a flag wins, then these, then the file):
-  BEAT_SCHEDULE      paths, separated by `:`
-  BEAT_BROKER_URL    broker_url; CELERY_BROKER_URL if that is not set
-  BEAT_STATE_URL, BEAT_HTTP_LISTEN, BEAT_NAME, BEAT_ENABLED    the setting of that name
-  BEAT_LOG           log filter, such as `debug`
-  BEAT_LOG_FORMAT    as --log-format
-  NO_COLOR           no colours";
-
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "beat", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXAMPLES)]
+#[command(name = "beat", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(
     args_conflicts_with_subcommands = false,
     subcommand_negates_reqs = true

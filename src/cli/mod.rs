@@ -2,7 +2,8 @@
 //!
 //! | file | command |
 //! |---|---|
-//! | `args` | clap's definition of all of them, with the texts of `--help` |
+//! | `args`, `help` | clap's definition of all of them; examples and the rest of `--help` |
+//! | `man` | the man page |
 //! | `daemon`, `log` | `beat run` |
 //! | `check` | `beat check` |
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
@@ -18,7 +19,9 @@ mod check;
 mod control;
 mod daemon;
 mod diff;
+mod help;
 mod log;
+mod man;
 mod moment;
 mod preview;
 mod remote;
@@ -29,7 +32,7 @@ mod timeline;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches as _;
 use uuid::Uuid;
 
 pub use args::{Cli, Command, LogFormat, PreviewArgs, RunArgs, StatusFormat, Target};
@@ -67,7 +70,10 @@ pub struct Io<'a> {
 
 /// Parses `args` and carries them out; returns the exit code.
 pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'_>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let parsed = help::command()
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let usage = error.use_stderr();
@@ -109,12 +115,10 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         }
         Some(Command::Resume { what, .. }) => control::run(&cli, Verb::Resume, what.name(), "", io),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "beat", &mut io.out);
+            clap_complete::generate(*shell, &mut help::command(), "beat", &mut io.out);
             Ok(code::OK)
         }
-        Some(Command::Man) => clap_mangen::Man::new(Cli::command())
-            .render(&mut io.out)
-            .map(|()| code::OK),
+        Some(Command::Man) => man::write(&help::command(), io.out).map(|()| code::OK),
     };
     match done.and_then(|code| io.out.flush().map(|()| code)) {
         Ok(code) => code,

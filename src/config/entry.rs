@@ -139,6 +139,7 @@ impl Compiler<'_> {
                 template,
                 fingerprint,
                 timing,
+                tally: Arc::default(),
             },
             allow,
             expires: option("expires"),

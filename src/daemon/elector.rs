@@ -5,6 +5,7 @@
 //! rest on it (every commit checks the lease where it is stored); it spares work that would be
 //! refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Pauses;
 use crate::clock::{Clock, Timestamp};
+use crate::observe::Facts;
 use crate::plan::clocks::Reading;
 use crate::store::{AnyLease, Campaign, Lease, Renewal, StoreError, Term};
 
@@ -72,6 +74,8 @@ pub struct Elector<C> {
     pub stop: CancellationToken,
     /// The clocks.
     pub clock: C,
+    /// Where it shows what this instance is.
+    pub facts: Arc<Facts>,
     /// Whether the store does not answer at present; said once each time it changes.
     pub store_is_down: bool,
     /// Calls that failed since one succeeded.
@@ -134,6 +138,7 @@ impl<C: Clock> Elector<C> {
                         );
                         known = Some(holder);
                     }
+                    self.facts.stand_by(Some(term.0));
                     self.leadership.send_replace(Leadership::Standby);
                     // Shortly after the lease ends, each standby at a moment of its own.
                     let wait = ends_in.map_or(POLL, |left| (left + pauses.spread()).min(POLL));
@@ -199,12 +204,15 @@ impl<C: Clock> Elector<C> {
                     pauses.reset();
                     pause = ttl / 3;
                     trusted_until = trusted(attempt, ttl);
+                    self.facts.lead(term.0, attempt + ttl);
                     self.announce(term, trusted_until, self.store_offset(store_now, attempt));
                 }
                 Ok(Renewal::Lost) | Err(StoreError::Deposed) => {
+                    self.facts.renewal_failed();
                     return self.step_down(term, "the lease is another's or gone");
                 }
                 Err(error) => {
+                    self.facts.renewal_failed();
                     self.store_fails(&error);
                     pause = pauses.longer();
                 }
@@ -218,6 +226,7 @@ impl<C: Clock> Elector<C> {
             // A connection broke. The next attempt tells why, or that it was only that.
             return;
         }
+        self.facts.store_is(false);
         if !std::mem::replace(&mut self.store_is_down, true) {
             tracing::error!(event = "store_down", %error, "nobody can be elected or stay so; trying on");
         }
@@ -225,6 +234,7 @@ impl<C: Clock> Elector<C> {
 
     fn store_answers(&mut self) {
         self.failures = 0;
+        self.facts.store_is(true);
         if std::mem::take(&mut self.store_is_down) {
             tracing::info!(event = "store_up", "the store answers again");
         }
@@ -236,7 +246,14 @@ impl<C: Clock> Elector<C> {
         // A slow answer says little; the one before it counts on.
         let wall = store_now.filter(|_| took <= MOST_UNSURE)?;
         let boot = asked + took / 2;
-        Some(Reading { wall, boot }.offset())
+        let store = Reading { wall, boot }.offset();
+        let own = Reading {
+            wall: self.clock.wall(),
+            boot: self.clock.boot(),
+        };
+        self.facts
+            .clock_is_ahead(own.offset().saturating_sub(store));
+        Some(store)
     }
 
     fn announce(&self, term: Term, trusted_until: Duration, store_offset: Option<i64>) {
@@ -254,10 +271,12 @@ impl<C: Clock> Elector<C> {
             why,
             "this instance no longer leads"
         );
+        self.facts.stand_by(None);
         self.leadership.send_replace(Leadership::Standby);
     }
 
     async fn resign(&mut self, term: Term) {
+        self.facts.stand_by(None);
         self.leadership.send_replace(Leadership::Standby);
         match self.lease.resign(term).await {
             Ok(()) => tracing::info!(event = "resigned", term = term.0, "the lease is given up"),
@@ -302,6 +321,7 @@ mod tests {
             ended,
             stop: stop.clone(),
             clock: SystemClock,
+            facts: Arc::new(Facts::new(Duration::ZERO, Timestamp::EPOCH)),
             store_is_down: false,
             failures: 0,
         };

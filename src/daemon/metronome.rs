@@ -56,6 +56,8 @@ pub struct Metronome<C> {
     pub clocks: Clocks,
     /// Reading of [`Clock::boot`] until which the term last led for was trusted, as last heard.
     pub trusted_until: Duration,
+    /// Reading of [`Clock::boot`] at which the broker was last talked to.
+    pub tended: Option<Duration>,
     /// Reading of [`Clock::boot`] since which nothing that was sent in this term was answered.
     pub unanswered_since: Option<Duration>,
 }
@@ -157,6 +159,7 @@ impl<C: Clock> Metronome<C> {
             }
             let dues = plan.due(self.now(), self.dispatcher.room());
             if dues.is_empty() {
+                self.tend(plan.next_wake()).await;
                 self.nap(plan.next_wake()).await;
             } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
                 return over;
@@ -208,7 +211,7 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Now, by the clock that rules.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.clocks.now(self.reading())
     }
 
@@ -252,6 +255,7 @@ impl<C: Clock> Metronome<C> {
 
     /// Logs trouble once and waits before the next attempt.
     async fn trouble(&mut self, term: Term, error: &StoreError) -> Result<(), Over> {
+        self.facts.retried();
         let pause = self.trouble.met(error);
         self.pause(term, pause).await
     }
@@ -371,12 +375,13 @@ impl<C: Clock> Metronome<C> {
                 self.pause(term, Duration::from_millis(20)).await?;
                 continue;
             }
-            let now = self.now();
+            let (now, began) = (self.now(), self.clock.boot());
             let commit = self.dispatcher.dispatch(&self.scribe, term, &dues, now);
             match self.facts.pulse.during(&self.clock, commit).await {
                 Ok(outcomes) => {
                     self.trouble.over();
                     self.unanswered_since = None;
+                    self.committed(loaded, began);
                     let mode = Some(self.dispatcher.mode());
                     self.mode
                         .send_if_modified(|old| std::mem::replace(old, mode) != mode);
@@ -418,10 +423,12 @@ impl<C: Clock> Metronome<C> {
                     in_doubt = true;
                     let boot = self.clock.boot();
                     self.unanswered_since.get_or_insert(boot);
+                    self.hear_of_broker(false);
                     self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
+                    self.hear_of_broker(false);
                     self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;
                     if in_doubt {

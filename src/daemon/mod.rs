@@ -8,6 +8,7 @@
 //! - [`reload`] watches the schedule and offers what it compiled;
 //! - [`links`] builds store and broker from the settings;
 //! - [`trouble`] says once that commits fail, and paces the attempts;
+//! - [`upkeep`] looks after the line to the broker and counts;
 //! - [`report`] turns outcomes into log lines;
 //! - [`run`] starts them and stops them in order: stop firing, resign, end.
 
@@ -22,6 +23,7 @@ pub mod reload;
 pub mod report;
 pub mod run;
 pub mod trouble;
+pub mod upkeep;
 
 pub use elector::Leadership;
 pub use run::{Options, run};

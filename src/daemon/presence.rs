@@ -11,7 +11,7 @@ use super::elector::Leadership;
 use super::reload::Refusal;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
-use crate::plan::clocks::Reading;
+use crate::observe::Facts;
 use crate::store::presence::Presence;
 use crate::store::redis::Remote;
 
@@ -35,6 +35,8 @@ pub struct Announcer<C> {
     pub refused: watch::Receiver<Refusal>,
     /// How its messages are committed, once that is known.
     pub mode: watch::Receiver<Option<&'static str>>,
+    /// What is known of this instance.
+    pub facts: Arc<Facts>,
     /// End, and withdraw.
     pub stop: CancellationToken,
     /// The clocks.
@@ -55,8 +57,10 @@ impl<C: Clock> Announcer<C> {
                 if !differs {
                     differs_since = None;
                     said = false;
+                    self.facts.mismatch_is(false);
                 } else if !said && self.clock.boot() >= since + GRACE {
                     said = true;
+                    self.facts.mismatch_is(true);
                     tracing::error!(
                         event = "schedule_mismatch",
                         name = self.schedule.borrow().settings.name.as_str(),
@@ -100,19 +104,9 @@ impl<C: Clock> Announcer<C> {
             .borrow()
             .filter(|_| leadership.term().is_some())
             .map(str::to_owned);
-        if let Leadership::Leader {
-            store_offset: Some(stores),
-            ..
-        } = leadership
-        {
-            let own = Reading {
-                wall: self.clock.wall(),
-                boot: self.clock.boot(),
-            };
-            let ahead = own.offset().saturating_sub(stores) / 1_000;
-            let millis = i32::try_from(ahead).unwrap_or(i32::MAX);
-            self.this.clock_skew_s = f64::from(millis) / 1e3;
-        }
+        let millis = i32::try_from(self.facts.skew() / 1_000).unwrap_or(i32::MAX);
+        self.this.clock_skew_s = f64::from(millis) / 1e3;
+        self.this.warnings = self.facts.warnings();
         self.this.seen_at = self.clock.wall().to_rfc3339();
     }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{self, Env, Loaded, Purpose, Report, Sources};
 use crate::message::Identity;
+use crate::observe::Facts;
 
 /// How long size and modification time must stand still.
 const STILL: Duration = Duration::from_millis(250);
@@ -42,6 +43,8 @@ pub struct Reload<C> {
     pub schedule: watch::Sender<Arc<Loaded>>,
     /// Why the last reload was refused.
     pub refused: watch::Sender<Refusal>,
+    /// Where its outcome is shown.
+    pub facts: Arc<Facts>,
     /// SIGHUP.
     pub asked: mpsc::Receiver<()>,
     /// End.
@@ -93,30 +96,39 @@ impl<C: Clock> Reload<C> {
         } else {
             Purpose::Run
         };
+        let old = Arc::clone(&self.schedule.borrow());
         // Compiling a large schedule must not hold up the loop.
         let loaded = tokio::task::spawn_blocking(move || {
             let sources = Sources::read(&paths)?;
             if sources.digest() == digest && !asked {
                 return Ok(None);
             }
-            let loaded = config::load(&sources, &env, &identity, at, purpose)?;
+            let mut loaded = config::load(&sources, &env, &identity, at, purpose)?;
+            loaded.timetable.inherit(&old.timetable);
             Ok::<_, Report>(Some((loaded, sources.digest())))
         });
+        let mut drawn = None;
         let offered = match loaded.await {
             Ok(Ok(None)) => {
                 // What was refused is gone again.
+                self.facts.reload_stands();
                 self.refused
                     .send_if_modified(|refused| refused.take().is_some());
                 return;
             }
             Ok(Ok(Some((new, digest)))) => self.offer(new, digest),
-            Ok(Err(report)) => Err(first_of(&report, &self.paths)),
+            Ok(Err(report)) => {
+                drawn = Some(report.draw(false));
+                Err(first_of(&report, &self.paths))
+            }
             Err(error) => Err(format!("loading was interrupted: {error}")),
         };
         // Said once for one fault, however often it is looked at, and at each SIGHUP.
         let why = offered.err();
         let is_new = *self.refused.borrow() != why;
         if let Some(why) = why.as_deref().filter(|_| asked || is_new) {
+            let drawn = drawn.unwrap_or_else(|| why.to_owned());
+            self.facts.reload_refused(drawn);
             tracing::error!(
                 event = "reload_refused",
                 error = why,
@@ -148,6 +160,7 @@ impl<C: Clock> Reload<C> {
             removed = names(&difference.removed),
             changed = names(&difference.changed),
         );
+        self.facts.reload_applied(new.timetable.loaded_at);
         self.schedule.send_replace(Arc::new(new));
         Ok(())
     }

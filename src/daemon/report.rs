@@ -6,9 +6,9 @@ use crate::clock::Timestamp;
 use crate::dispatch::Scribe;
 use crate::observe::Facts;
 use crate::plan::clocks::Finding;
-use crate::plan::{Action, Due, Outcome, Settled, Skipped};
+use crate::plan::{Action, Due, Outcome, Reason, Settled, Skipped};
 use crate::store::Term;
-use crate::timetable::Entry;
+use crate::timetable::{Entry, Fate};
 
 /// What the items of one chunk have in common.
 pub struct Chunk<'a> {
@@ -39,18 +39,20 @@ impl Chunk<'_> {
                 if due.misfire {
                     tracing::info!(event = "misfired", entry, %fire_time, "fired late: nobody could fire it in time");
                 }
-                let word = match outcome {
-                    // Nothing was sent, by whatever attempt.
-                    Outcome::Fired(_) | Outcome::AlreadyDone(_) if self.mode == "shadow" => {
-                        "shadow"
-                    }
-                    Outcome::Fired(_) => "sent",
-                    Outcome::AlreadyDone(_) => "repeated",
-                    _ => "unknown",
+                let fate = match outcome {
+                    Outcome::Fired(_) => Fate::Sent,
+                    Outcome::AlreadyDone(_) => Fate::Repeated,
+                    _ => Fate::Unknown,
                 };
-                let lag_ms = f64::from(
-                    i32::try_from(self.now.micros_since(send_instant)).unwrap_or(i32::MAX),
-                ) / 1e3;
+                // Nothing was sent, by whatever attempt.
+                let shadow = self.mode == "shadow" && fate != Fate::Unknown;
+                let lag = self.now.micros_since(send_instant);
+                if !shadow {
+                    self.facts.fired(&due.entry, fate);
+                    self.facts.sent(&due.entry, self.now, lag);
+                }
+                due.entry.tally.recovered();
+                let lag_ms = f64::from(i32::try_from(lag).unwrap_or(i32::MAX)) / 1e3;
                 tracing::info!(
                     event = "fired",
                     entry,
@@ -60,19 +62,30 @@ impl Chunk<'_> {
                     lag_ms,
                     queue = due.entry.template.route().queue.as_deref().unwrap_or_default(),
                     term = self.term.0,
-                    outcome = word,
+                    outcome = if shadow { "shadow" } else { fate.as_str() },
                 );
             }
             Outcome::Superseded(stored) => {
                 tracing::info!(event = "skipped", entry, reason = "superseded", %fire_time, %stored);
             }
             Outcome::Paused => {
-                tracing::info!(event = "skipped", entry, reason = "paused", count = 1, first = %fire_time, last = %fire_time);
+                let paused = Skipped {
+                    reason: Reason::Paused,
+                    count: 1,
+                    first: fire_time,
+                    last: fire_time,
+                    estimated: false,
+                };
+                skipped(self.facts, &due.entry, &[paused]);
             }
             Outcome::Rejected(error) => {
                 // Once for a fire time; its repeats are silent until one succeeds.
+                due.entry.tally.fails(&error.0);
                 if settled.first_failure {
+                    self.facts.fired(&due.entry, Fate::Failed);
                     tracing::warn!(event = "publish_failed", entry, %fire_time, %error, "not published; it is tried again");
+                } else {
+                    self.facts.retried();
                 }
             }
             Outcome::Skipped | Outcome::Held => {}
@@ -81,7 +94,10 @@ impl Chunk<'_> {
 }
 
 /// Fire times that were not fired.
-pub fn skipped(_facts: &Facts, entry: &Entry, all: &[Skipped]) {
+pub fn skipped(facts: &Facts, entry: &Entry, all: &[Skipped]) {
+    for one in all {
+        facts.skipped(entry, one);
+    }
     for Skipped {
         reason,
         count,
@@ -108,7 +124,8 @@ pub fn repaired(keys: &[String]) {
 }
 
 /// The store lost its data.
-pub fn state_lost(_facts: &Facts, remembered: bool) {
+pub fn state_lost(facts: &Facts, remembered: bool) {
+    facts.state_lost();
     tracing::error!(
         event = "state_lost",
         seeded_from_memory = remembered,
@@ -139,7 +156,8 @@ pub fn mended(entries: usize) {
 }
 
 /// What a look at the clocks brought to light.
-pub fn clocks(_facts: &Facts, finding: Finding) {
+pub fn clocks(facts: &Facts, finding: Finding) {
+    facts.clocks(finding);
     let seconds = |micros: i64| {
         Duration::from_micros(micros.unsigned_abs())
             .as_secs_f64()

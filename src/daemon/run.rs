@@ -71,7 +71,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         );
     }
     let links = Links::new(settings, &settings.conventions.identity.hostname);
-    let facts = Arc::new(Facts::new(SystemClock.boot()));
+    let facts = Arc::new(Facts::new(SystemClock.boot(), loaded.timetable.loaded_at));
     let (leadership, leads) = watch::channel(Leadership::default());
     let (ended, endings) = mpsc::channel(4);
     let (ttl, ttls) = watch::channel(settings.lease_ttl);
@@ -91,6 +91,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             ended: endings,
             stop: stop_leading.clone(),
             clock: SystemClock,
+            facts: Arc::clone(&facts),
             store_is_down: false,
             failures: 0,
         }
@@ -113,6 +114,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             schedule: schedules.clone(),
             refused: refusals,
             mode: modes,
+            facts: Arc::clone(&facts),
             stop: stop_leading.clone(),
             clock: SystemClock,
         };
@@ -131,12 +133,13 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             requests: requested,
             mode,
             trouble: Trouble::default(),
-            facts,
+            facts: Arc::clone(&facts),
             clocks: Clocks::new(Reading {
                 wall: SystemClock.wall(),
                 boot: SystemClock.boot(),
             }),
             trusted_until: Duration::ZERO,
+            tended: None,
             unanswered_since: None,
         }
         .run(),
@@ -149,6 +152,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             digest: options.digest,
             schedule,
             refused,
+            facts: Arc::clone(&facts),
             asked,
             stop: stop_firing.clone(),
             clock: SystemClock,
@@ -159,6 +163,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     tracing::info!(event = "ready");
 
     let reason = ends.first(&ask).await;
+    facts.stop();
     tracing::info!(event = "stopping", reason);
     let in_order = async {
         stop_firing.cancel();

@@ -32,10 +32,11 @@ pub use redis::{RedisDispatcher, RedisPublisher};
 pub use scribe::Scribe;
 pub use shadow::Shadow;
 
-use crate::clock::Timestamp;
+use crate::clock::{FireTime, Timestamp};
 use crate::plan::{Due, Outcome};
 use crate::store::control::{Carried, Order};
 use crate::store::{AnyLedger, StoreError, Term};
+use crate::timetable::EntryName;
 
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
 pub const CHUNK: usize = 128;
@@ -90,6 +91,40 @@ impl Dispatcher {
         match self {
             Self::Redis(redis) => redis.ledger(),
             Self::Confirmed(confirmed) => confirmed.ledger(),
+        }
+    }
+
+    /// Looks after the line to the broker while there is nothing to publish.
+    pub async fn tend(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(redis) => redis.look().await,
+            Self::Confirmed(confirmed) => {
+                let (publisher, _) = confirmed.parts();
+                publisher.ready().await.map_err(StoreError::Unavailable)
+            }
+        }
+    }
+
+    /// Whether the broker was there when it was last talked to; `None` where there is none.
+    pub fn broker_is_up(&mut self) -> Option<bool> {
+        self.confirmed().parts().0.is_up()
+    }
+
+    /// Fire times that another holder had reserved without saying what became of them, and chunks
+    /// that too few replicas had, since this was last asked. They are in the log.
+    pub fn take_findings(&mut self) -> (Vec<(EntryName, FireTime)>, u64) {
+        let confirmed = self.confirmed();
+        let shortfalls = match confirmed.ledger() {
+            AnyLedger::Redis(ledger) => ledger.take_shortfalls(),
+            AnyLedger::File(_) | AnyLedger::Memory(_) => 0,
+        };
+        (confirmed.take_unknown(), shortfalls)
+    }
+
+    fn confirmed(&mut self) -> &mut Confirmed {
+        match self {
+            Self::Redis(redis) => redis.confirmed(),
+            Self::Confirmed(confirmed) => confirmed,
         }
     }
 

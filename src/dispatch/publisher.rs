@@ -113,6 +113,16 @@ impl AnyPublisher {
             _ => CHUNK,
         }
     }
+
+    /// Whether the broker was there when it was last talked to; `None` where there is none.
+    pub fn is_up(&mut self) -> Option<bool> {
+        match self {
+            Self::Redis(redis) => Some(redis.link().is_connected()),
+            Self::Amqp(amqp) => Some(amqp.is_up()),
+            Self::Folder(_) | Self::Memory(_) => Some(true),
+            Self::Shadow(_) => None,
+        }
+    }
 }
 
 impl Publisher for AnyPublisher {

@@ -296,6 +296,9 @@ impl Plan {
                 Some(point.fire_time)
             }
         });
+        slot.entry
+            .tally
+            .stands(progress.last, slot.next, progress.count);
         let Some(point) = point else { return };
         let mut wake = slot.entry.send_instant(point.fire_time).max(floor);
         if let Some(retry_at) = slot.retry_at {

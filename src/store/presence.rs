@@ -29,6 +29,9 @@ pub struct Presence {
     pub mode: Option<String>,
     /// How far its clock is ahead of the store's, seconds.
     pub clock_skew_s: f64,
+    /// What is wrong with it, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Zone data it uses.
     pub tzdata: String,
     /// When it wrote this, RFC 3339, by its own clock.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Exclude, Fingerprint, Timing};
+use super::{Exclude, Fingerprint, Tally, Timing};
 use crate::clock::{FireTime, Timestamp};
 use crate::message::Template;
 use crate::schedule::{Schedule, Zone};
@@ -120,6 +120,8 @@ pub struct Entry {
     pub fingerprint: Fingerprint,
     /// Of what decides its fire times.
     pub timing: Timing,
+    /// What was seen of it; nothing is decided by that.
+    pub tally: Arc<Tally>,
 }
 
 /// One point of an entry's grid.

@@ -2,13 +2,15 @@
 //!
 //! - [`entry`]: one entry, its policy and its grid;
 //! - [`exclude`]: dates and tables on which an entry does not fire;
-//! - [`fingerprint`]: stable hashes that tell whether an entry changed.
+//! - [`fingerprint`]: stable hashes that tell whether an entry changed;
+//! - [`tally`]: what was seen of an entry, for those who watch.
 //!
-//! Pure data. May depend on `message`, `schedule` and `clock`.
+//! Pure data, but for the tally. May depend on `message`, `schedule` and `clock`.
 
 pub mod entry;
 pub mod exclude;
 pub mod fingerprint;
+pub mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 pub use entry::{Backoff, Delivery, Entry, EntryName, Misfire, Occurrence, Policy};
 pub use exclude::Exclude;
 pub use fingerprint::{Fingerprint, Timing};
+pub use tally::{Fate, Tally};
 
 use crate::clock::Timestamp;
 
@@ -58,6 +61,16 @@ impl Timetable {
             entries,
             digest,
             loaded_at,
+        }
+    }
+
+    /// Goes on with the tallies of `old`: entries keep theirs by name, whatever changed in them.
+    pub fn inherit(&mut self, old: &Self) {
+        for (name, entry) in &mut self.entries {
+            // Nobody else has it yet.
+            if let (Some(entry), Some(before)) = (Arc::get_mut(entry), old.entries.get(name)) {
+                entry.tally = Arc::clone(&before.tally);
+            }
         }
     }
 

@@ -165,12 +165,13 @@ impl Stage {
             requests: watch::channel(()).1,
             mode: watch::channel(None).0,
             trouble: Trouble::default(),
-            facts: Arc::new(Facts::new(self.clock.boot())),
+            facts: Arc::new(Facts::new(self.clock.boot(), self.clock.wall())),
             clocks: Clocks::new(Reading {
                 wall: self.clock.wall(),
                 boot: self.clock.boot(),
             }),
             trusted_until: Duration::ZERO,
+            tended: None,
             unanswered_since: None,
         };
         self.leader = Some(Leader {

@@ -116,7 +116,7 @@ impl Instance {
             &mut self.memory,
             &mut Clocks::new(reading),
             reading,
-            &Facts::new(boot),
+            &Facts::new(boot, wall),
         )) {
             Ok(plan) => {
                 self.plan = Some(plan);
@@ -142,7 +142,7 @@ impl Instance {
                 !difference.changed.contains(name) && !difference.removed.contains(name)
             })
             .collect();
-        let facts = Facts::new(Duration::ZERO);
+        let facts = Facts::new(Duration::ZERO, wall);
         match now(office::change(
             &mut self.ledger,
             term,

@@ -56,6 +56,11 @@ impl RedisDispatcher {
         }
     }
 
+    /// What it does where one script cannot.
+    pub fn confirmed(&mut self) -> &mut Confirmed {
+        &mut self.confirmed
+    }
+
     /// The ledger.
     pub fn ledger(&mut self) -> &mut AnyLedger {
         self.confirmed.ledger()
@@ -145,7 +150,7 @@ impl RedisDispatcher {
     }
 
     /// Looks whether store and broker are one server, anew with each connection.
-    async fn look(&mut self) -> Result<(), StoreError> {
+    pub async fn look(&mut self) -> Result<(), StoreError> {
         let (queues, mode, probed) = (self.queues, self.mode, self.probed);
         let (ledger, publisher) = self.parts()?;
         ledger

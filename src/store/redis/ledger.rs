@@ -52,6 +52,11 @@ impl RedisLedger {
         }
     }
 
+    /// Chunks after which too few replicas had what was fired, since this was last asked.
+    pub fn take_shortfalls(&mut self) -> u64 {
+        std::mem::take(&mut self.replicas.shortfalls)
+    }
+
     /// Waits for `replicas` replicas (`store_wait_replicas`) after each chunk.
     #[must_use]
     pub fn wait_for(mut self, replicas: u32) -> Self {

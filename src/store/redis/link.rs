@@ -84,6 +84,12 @@ impl Link {
         self.dials
     }
 
+    /// Whether there is a connection, and no doubt about it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
     /// Drops the connection; the next operation dials anew.
     pub fn drop_connection(&mut self) {
         self.connection = None;

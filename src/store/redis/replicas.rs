@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Replicas {
     wanted: u32,
     behind: bool,
+    /// Chunks after which too few had what was fired, since this was last asked.
+    pub shortfalls: u64,
 }
 
 impl Replicas {
@@ -21,7 +23,7 @@ impl Replicas {
     pub fn new(wanted: u32) -> Self {
         Self {
             wanted,
-            behind: false,
+            ..Self::default()
         }
     }
 
@@ -41,6 +43,7 @@ impl Replicas {
         // A lost connection is noticed, and said, by whatever comes next.
         let Ok(reached) = reply else { return };
         let behind = reached < self.wanted;
+        self.shortfalls += u64::from(behind);
         if std::mem::replace(&mut self.behind, behind) == behind {
             return;
         }

@@ -101,6 +101,8 @@ pub enum Command {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Turn a Celery app's schedule into TOML on stdout, with a report on stderr
+    Import(ImportArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -247,4 +249,47 @@ pub struct DiffArgs {
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+const IMPORT_EXAMPLES: &str = "\
+In the application's own environment, then anywhere:
+  beat import --print-script | python - proj.celery:app > schedule.json
+  beat import schedule.json > beat.toml            read the report, then the file
+  beat import schedule.json --verify > beat.toml   the next 50 fires of Celery and of beat, compared
+
+To cut over, stop Celery's beat, export once more, and:
+  beat import schedule.json --last-runs --schedule beat.toml
+  beat --schedule beat.toml
+
+The script takes --scheduler redbeat|django|celery where Celery's beat got it by -S.
+
+Exit codes: 1 when something was refused (without --skip-refused), or differs for no known reason.";
+
+/// `beat import`.
+#[derive(Debug, Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
+pub struct ImportArgs {
+    /// What the script printed; - is stdin
+    #[arg(
+        value_name = "FILE.json",
+        required_unless_present = "print_script",
+        conflicts_with = "print_script"
+    )]
+    pub file: Option<PathBuf>,
+
+    /// Print the script that exports an app's schedule, for Python 3.9 or newer
+    #[arg(long)]
+    pub print_script: bool,
+
+    /// Exit 0 although something was refused
+    #[arg(long)]
+    pub skip_refused: bool,
+
+    /// Compare Celery's next fires with those of beat, and explain each difference
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Write the last runs into the store of --schedule, where it has none; nobody may lead
+    #[arg(long, conflicts_with_all = ["verify", "skip_refused"])]
+    pub last_runs: bool,
 }

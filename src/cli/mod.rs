@@ -9,6 +9,7 @@
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
 //! | `diff` | `beat diff` |
 //! | `status`, `control`, `remote` | `beat status`, `trigger`, `pause`, `resume` |
+//! | `import` | `beat import` |
 //! | `moment` | instants as they are typed |
 //!
 //! Data goes to stdout, everything else to stderr. Commands write to what [`Io`] holds and return
@@ -20,6 +21,7 @@ mod control;
 mod daemon;
 mod diff;
 mod help;
+mod import;
 mod log;
 mod man;
 mod moment;
@@ -114,6 +116,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
             control::run(&cli, Verb::Pause, what.name(), reason, io)
         }
         Some(Command::Resume { what, .. }) => control::run(&cli, Verb::Resume, what.name(), "", io),
+        Some(Command::Import(args)) => import::run(&cli, args, io),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut help::command(), "beat", &mut io.out);
             Ok(code::OK)

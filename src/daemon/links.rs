@@ -73,7 +73,9 @@ impl Links {
         .wait_for(settings.store_wait_replicas)
     }
 
-    fn ledger(&self, settings: &Settings) -> AnyLedger {
+    /// What is recorded where `settings` say; shares the file with the lease.
+    #[must_use]
+    pub fn ledger(&self, settings: &Settings) -> AnyLedger {
         match (&settings.store, &self.file) {
             (StoreLocation::Redis(servers), _) => {
                 AnyLedger::Redis(Box::new(self.redis_ledger(settings, Dialer::new(servers))))

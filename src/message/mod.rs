@@ -56,5 +56,6 @@ pub use queue::{DeliveryMode, Exchange, ExchangeKind, Queue, QueueType};
 pub use redis::{REFRESH_BINDING, RedisDeclaration, RedisDestination, RedisExpiry};
 pub use routes::Routes;
 pub use routing::{Route, Routing, RoutingSettings};
+pub use saferepr::{BUDGET as REPR_BUDGET, args_repr, kwargs_repr};
 pub use template::{Fire, Interner, Job, Template};
 pub use value::Value;

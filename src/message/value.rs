@@ -65,6 +65,14 @@ impl Value {
         }
     }
 
+    /// Its JSON as Celery writes it: Python's `json.dumps` through kombu's encoder.
+    #[must_use]
+    pub fn to_json_text(&self) -> String {
+        let mut out = Vec::new();
+        super::json::write_value(self, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     /// A number as JSON writes it: a float when it has a fraction or an exponent.
     fn from_number(text: &str) -> Self {
         if text.contains(['.', 'e', 'E']) {

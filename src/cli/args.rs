@@ -251,23 +251,11 @@ pub struct DiffArgs {
     pub format: TextFormat,
 }
 
-const IMPORT_EXAMPLES: &str = "\
-In the application's own environment, then anywhere:
-  beat import --print-script | python - proj.celery:app > schedule.json
-  beat import schedule.json > beat.toml            read the report, then the file
-  beat import schedule.json --verify > beat.toml   the next 50 fires of Celery and of beat, compared
-
-To cut over, stop Celery's beat, export once more, and:
-  beat import schedule.json --last-runs --schedule beat.toml
-  beat --schedule beat.toml
-
-The script takes --scheduler redbeat|django|celery where Celery's beat got it by -S.
-
-Exit codes: 1 when something was refused (without --skip-refused), or differs for no known reason.";
-
 /// `beat import`.
 #[derive(Debug, Args)]
-#[command(after_help = IMPORT_EXAMPLES)]
+#[command(
+    after_help = "Exit 1: something was refused, without --skip-refused; or fires differ for no known reason."
+)]
 pub struct ImportArgs {
     /// What the script printed; - is stdin
     #[arg(

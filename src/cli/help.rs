@@ -89,8 +89,11 @@ const OF_COMMANDS: &[Examples] = &[
     (
         "import",
         &[
-            "beat import --print-script > dump.py             runs in your application's environment",
+            "beat import --print-script | python - proj.celery:app > celery.json",
+            "beat import --print-script | python - --help     what the script takes: --scheduler, if beat has -S",
             "beat import celery.json > prod.toml              the report is on stderr",
+            "beat import celery.json --verify > prod.toml     Celery's next 50 fires and beat's, compared",
+            "beat import celery.json --last-runs --schedule prod.toml    at the cut-over",
         ],
     ),
     (

@@ -293,7 +293,11 @@ mod tests {
             (r#"{"beat_export": 1}"#, "missing field"),
             (r#"{"beat_export": "1"}"#, "is no export"),
             (
-                &format!("{{\"beat_export\": 1, \"entries\": {}", "[".repeat(100_000)),
+                &format!(
+                    "{{\"beat_export\": 1, \"settings\": {{\"a\": {}0{}}}}}",
+                    "[".repeat(100_000),
+                    "]".repeat(100_000)
+                ),
                 "recursion limit",
             ),
         ] {

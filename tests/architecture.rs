@@ -46,6 +46,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cron", &["schedule"]),
     ("rrule", &["schedule"]),
     ("axum", &["observe"]),
+    ("sd_notify", &["observe/systemd"]),
     ("toml", &["config", "cli"]),
     ("toml_edit", &["config", "cli"]),
     ("annotate_snippets", &["config"]),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{self, Env, Loaded, Purpose, Report, Sources};
 use crate::message::Identity;
-use crate::observe::Facts;
+use crate::observe::{Facts, Systemd};
 
 /// How long size and modification time must stand still.
 const STILL: Duration = Duration::from_millis(250);
@@ -45,6 +45,8 @@ pub struct Reload<C> {
     pub refused: watch::Sender<Refusal>,
     /// Where its outcome is shown.
     pub facts: Arc<Facts>,
+    /// Is told when a reload begins and ends.
+    pub systemd: Systemd,
     /// SIGHUP.
     pub asked: mpsc::Receiver<()>,
     /// End.
@@ -70,10 +72,13 @@ impl<C: Clock> Reload<C> {
             if now == state && !asked {
                 continue;
             }
+            self.systemd.reloading();
             state = self.wait_until_still(now).await;
             // A watched directory may have been replaced.
             watcher.again(&self.paths);
             self.load(asked).await;
+            let refused = self.refused.borrow().clone();
+            self.systemd.reloaded(refused);
         }
     }
 

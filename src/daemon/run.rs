@@ -20,14 +20,14 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Env, Loaded, Settings};
 use crate::dispatch::Scribe;
 use crate::message::Identity;
-use crate::observe::Facts;
+use crate::observe::{Facts, Systemd};
 use crate::plan::clocks::{Clocks, Reading};
 use crate::store::presence::Presence;
 
 /// Longest wait for the chunk in flight, and again for the resignation.
 const PATIENCE: Duration = Duration::from_millis(2_400);
 
-/// Longest wait for the announcement that this instance is gone.
+/// Longest wait for the announcement that this instance is gone, and again for systemd.
 const FAREWELL: Duration = Duration::from_millis(200);
 
 /// What the daemon is started with.
@@ -80,6 +80,12 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     let (refused, refusals) = watch::channel(None);
     let (mode, modes) = watch::channel(None);
     let (requests, requested) = watch::channel(());
+    let (systemd, notifier) = Systemd::start(
+        &options.env,
+        SystemClock,
+        Arc::clone(&facts),
+        schedules.clone(),
+    );
     let stop_firing = CancellationToken::new();
     let stop_leading = CancellationToken::new();
 
@@ -153,6 +159,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             schedule,
             refused,
             facts: Arc::clone(&facts),
+            systemd: systemd.clone(),
             asked,
             stop: stop_firing.clone(),
             clock: SystemClock,
@@ -161,10 +168,12 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     );
     tokio::spawn(follow_ttl(schedules, ttl));
     tracing::info!(event = "ready");
+    systemd.ready();
 
     let reason = ends.first(&ask).await;
     facts.stop();
     tracing::info!(event = "stopping", reason);
+    systemd.stopping();
     let in_order = async {
         stop_firing.cancel();
         let _ = timeout(PATIENCE, metronome).await;
@@ -174,6 +183,9 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             let _ = timeout(FAREWELL, announcer).await;
         }
         let _ = reload.await;
+        if let Some(notifier) = notifier {
+            let _ = timeout(FAREWELL, notifier).await;
+        }
     };
     tokio::select! {
         () = in_order => {}

@@ -10,6 +10,7 @@
 //! | `diff` | `beat diff` |
 //! | `status`, `control`, `remote` | `beat status`, `trigger`, `pause`, `resume` |
 //! | `import` | `beat import` |
+//! | `shadow` | `beat shadow` |
 //! | `moment` | instants as they are typed |
 //!
 //! Data goes to stdout, everything else to stderr. Commands write to what [`Io`] holds and return
@@ -28,6 +29,7 @@ mod moment;
 mod preview;
 mod remote;
 mod rows;
+mod shadow;
 mod status;
 mod timeline;
 
@@ -117,6 +119,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         }
         Some(Command::Resume { what, .. }) => control::run(&cli, Verb::Resume, what.name(), "", io),
         Some(Command::Import(args)) => import::run(&cli, args, io),
+        Some(Command::Shadow { what }) => shadow::run(&cli, what, io),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut help::command(), "beat", &mut io.out);
             Ok(code::OK)

@@ -99,7 +99,9 @@ const OF_COMMANDS: &[Examples] = &[
     (
         "shadow",
         &[
-            "beat shadow compare celery-beat.log              what it would have sent, beside what was sent",
+            "beat shadow compare celery-beat.log --schedule prod.toml    what is due, beside what was sent",
+            "beat shadow compare celery-beat.log --schedule prod.toml --shadow-log shadow.log",
+            "beat shadow recorder > recorder.py               records task-sent events, for want of a log",
         ],
     ),
     (

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `args` | what it is told |
 //! | `lines`, `stamp` | lines of any length, and the times in them |
 //! | `log` | what a log or a recording says was sent |
 //! | `pair` | which send belongs to which fire time |
@@ -13,6 +14,7 @@
 //! Where no shadow ran, fire times are computed. An interval's phase is then taken from its first
 //! send: what is compared is its beat, not where it began.
 
+mod args;
 mod compare;
 mod explain;
 mod lines;
@@ -25,7 +27,6 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::args::{CompareArgs, CompareFormat, ShadowCommand};
 use super::{Cli, Io, code, misused, moment, nobody, refuse};
 use crate::config::Purpose;
 use crate::schedule::{Zone, parse_duration};
@@ -33,6 +34,8 @@ use crate::timetable::Timetable;
 use compare::Question;
 use log::Log;
 use report::Report;
+
+pub use args::{CompareArgs, CompareFormat, ShadowCommand};
 
 /// Most zones that are tried for times without one.
 const MOST_ZONES: usize = 8;

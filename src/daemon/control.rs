@@ -18,7 +18,7 @@ use crate::dispatch::{Dispatcher, Scribe};
 use crate::plan::{Action, Due, Outcome, Plan};
 use crate::store::control::{Answer, Carried, Decision, Mark, Order, Request, Verb};
 use crate::store::redis::Remote;
-use crate::store::{StoreError, Term};
+use crate::store::{Paused, StoreError, Term};
 
 /// Requests older than this, by the store's clock, are dropped: whoever asked has given up.
 const STALE_MICROS: i64 = 60_000_000;
@@ -37,6 +37,8 @@ pub struct Controller<'a> {
     pub plan: &'a mut Plan,
     /// The schedule in force.
     pub loaded: &'a Loaded,
+    /// What is paused, to be known when the store forgets it.
+    pub paused: &'a mut Paused,
 }
 
 impl Controller<'_> {
@@ -85,6 +87,15 @@ impl Controller<'_> {
                 self.dispatcher.ledger().obey(self.term, &order).await?
             }
         };
+        match (&order.decision, &carried) {
+            (Decision::Pause(mark), Carried::Now) => {
+                self.paused.insert(order.entry.clone(), mark.clone());
+            }
+            (Decision::Resume, Carried::Now) => {
+                self.paused.remove(&order.entry);
+            }
+            _ => {}
+        }
         let answer = match carried {
             Carried::Before => return Ok(()),
             Carried::Now => answer,
@@ -246,7 +257,9 @@ impl Listener {
                 () = self.stop.cancelled() => return,
             }
             let leads = self.leadership.borrow().term().is_some();
-            if leads && self.remote.has_requests().await == Ok(true) {
+            // A stream of another type is repaired by whoever reads it.
+            let calls = [Ok(true), Err(StoreError::Corrupt)];
+            if leads && calls.contains(&self.remote.has_requests().await) {
                 self.requests.send_replace(());
             }
         }

@@ -21,7 +21,7 @@ use crate::dispatch::{Dispatcher, Scribe};
 use crate::observe::Facts;
 use crate::plan::clocks::{Clocks, Reading, is_ahead};
 use crate::plan::{Due, Outcome, Plan};
-use crate::store::{StoreError, Term};
+use crate::store::{Ledger as _, StoreError, Term};
 
 /// Longest nap: what a step of the clock or a suspend can cost.
 const NAP: Duration = Duration::from_secs(1);
@@ -147,14 +147,8 @@ impl<C: Clock> Metronome<C> {
             }
             if std::mem::take(&mut asked) || self.requests.has_changed().unwrap_or(false) {
                 self.requests.borrow_and_update();
-                let boot = self.clock.boot();
-                match self.control(term, plan, &loaded).await {
-                    Err(StoreError::Deposed) => return Over::Deposed,
-                    // The next commit says so.
-                    Err(StoreError::Ambiguous(_)) => {
-                        self.unanswered_since.get_or_insert(boot);
-                    }
-                    _ => {}
+                if let Err(over) = self.control(term, plan, memory, &loaded).await {
+                    return over;
                 }
             }
             let dues = plan.due(self.now(), self.dispatcher.room());
@@ -167,22 +161,62 @@ impl<C: Clock> Metronome<C> {
         }
     }
 
-    /// Carries out what operators ask.
+    /// Carries out what operators ask. A request that is in doubt is repeated before anything else
+    /// looks at its entries.
     async fn control(
         &mut self,
         term: Term,
         plan: &mut Plan,
+        memory: &mut Memory,
         loaded: &Loaded,
-    ) -> Result<(), StoreError> {
-        let mut controller = Controller {
-            now: self.now(),
-            dispatcher: &mut self.dispatcher,
-            scribe: &self.scribe,
-            term,
-            plan,
-            loaded,
-        };
-        self.facts.pulse.during(&self.clock, controller.run()).await
+    ) -> Result<(), Over> {
+        let mut in_doubt = false;
+        loop {
+            if let Some(over) = self.is_over(term) {
+                return Err(over);
+            }
+            let mut controller = Controller {
+                now: self.now(),
+                dispatcher: &mut self.dispatcher,
+                scribe: &self.scribe,
+                term,
+                plan,
+                loaded,
+                paused: &mut memory.paused,
+            };
+            let boot = self.clock.boot();
+            let pulse = &self.facts.pulse;
+            let mut done = pulse.during(&self.clock, controller.run()).await;
+            let ledger = self.dispatcher.ledger();
+            if done == Ok(()) && in_doubt {
+                // What a request did whose answer was lost is seen in the store only.
+                done = ledger
+                    .load(&[])
+                    .await
+                    .map(|loaded| memory.paused = loaded.paused);
+            }
+            if done == Err(StoreError::Corrupt) {
+                done = ledger
+                    .repair(term)
+                    .await
+                    .map(|keys| report::repaired(&keys));
+                if done == Ok(()) {
+                    return self.rebuild(term, plan, memory, loaded).await;
+                }
+            }
+            match done {
+                Err(StoreError::Deposed) => return Err(Over::Deposed),
+                Err(error @ StoreError::Ambiguous(_)) => {
+                    in_doubt = true;
+                    self.unanswered_since.get_or_insert(boot);
+                    self.give_up_in_time(loaded)?;
+                    self.trouble(term, &error).await?;
+                }
+                Err(error) if in_doubt => self.trouble(term, &error).await?,
+                // Noticed again soon, or the next commit says what is wrong.
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Whether this term, or the process, is over.
@@ -294,6 +328,19 @@ impl<C: Clock> Metronome<C> {
                 Err(error) => self.trouble(term, &error).await?,
             }
         }
+    }
+
+    /// Rebuilds the ledger from what this leader knows.
+    async fn rebuild(
+        &mut self,
+        term: Term,
+        plan: &mut Plan,
+        memory: &mut Memory,
+        loaded: &Loaded,
+    ) -> Result<(), Over> {
+        memory.plan = Some((std::mem::take(plan), self.trusted_until));
+        memory.rebuild = true;
+        self.take_office(term, loaded, plan, memory).await
     }
 
     /// Settles what the old schedule still owes of changed entries, then swaps.
@@ -413,11 +460,8 @@ impl<C: Clock> Metronome<C> {
                 }
                 Err(StoreError::Deposed) => return Err(Over::Deposed),
                 Err(StoreError::Corrupt) => {
-                    // Nothing was written. The ledger is rebuilt from what this leader knows.
-                    memory.plan = Some((std::mem::take(plan), self.trusted_until));
-                    memory.rebuild = true;
-                    self.take_office(term, loaded, plan, memory).await?;
-                    return Ok(());
+                    // Nothing was written.
+                    return self.rebuild(term, plan, memory, loaded).await;
                 }
                 Err(error @ StoreError::Ambiguous(_)) => {
                     in_doubt = true;

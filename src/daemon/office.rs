@@ -12,7 +12,7 @@ use crate::plan::catch_up::{Reason, Skipped};
 use crate::plan::clocks::{Clocks, Reading};
 use crate::plan::enrol::News;
 use crate::plan::{Enrolment, Plan, Progress, Record, Recorded, enrol, rebase};
-use crate::store::{AnyLedger, FRESH, Ledger, Loaded, StoreError, Term, Write};
+use crate::store::{AnyLedger, FRESH, Ledger, Loaded, Paused, StoreError, Term, Write};
 use crate::timetable::{Entry, EntryName, Timetable};
 
 /// Fire times that are counted when a change drops them; more are "at least".
@@ -26,6 +26,8 @@ pub struct Memory {
     /// The plan of a term that ended, and the reading of the boot clock until which nobody else
     /// can have led since: until then it is as good as the ledger was.
     pub plan: Option<(Plan, Duration)>,
+    /// What was paused when this instance led last; as good as `plan` is.
+    pub paused: Paused,
     /// Parts of the ledger had to be deleted: write it anew from the plan.
     pub rebuild: bool,
 }
@@ -76,6 +78,10 @@ pub async fn take(
         restore(&mut loaded, &names, timetable, remembered, now);
     }
     let anew = birth.is_some() || rebuild;
+    if (lost || rebuild) && remembered.is_some() && loaded.paused.is_empty() {
+        ledger.pause(term, &memory.paused).await?;
+        loaded.paused.clone_from(&memory.paused);
+    }
 
     let mut plan = Plan::new(now);
     let mut writes = Vec::new();
@@ -119,11 +125,13 @@ pub async fn take(
     record(ledger, term, birth.as_deref(), &writes).await?;
     if lost {
         report::state_lost(facts, memory.plan.is_some());
+    } else {
+        report::damaged(damaged);
     }
-    report::damaged(damaged);
     report::mended(mended);
     *memory = Memory {
         birth: birth.or(loaded.birth),
+        paused: loaded.paused,
         ..Memory::default()
     };
     Ok(plan)

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::elector::Leadership;
 use super::reload::Refusal;
+use super::report;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::observe::Facts;
@@ -48,9 +49,20 @@ impl<C: Clock> Announcer<C> {
     pub async fn run(mut self) {
         let mut differs_since: Option<Duration> = None;
         let mut said = false;
+        let (mut dials, mut evicts) = (0, false);
         loop {
             self.describe();
-            let _ = self.remote.announce(&self.this).await;
+            if let Ok(Some(replaced)) = self.remote.announce(&self.this).await {
+                report::repaired(&[replaced]);
+            }
+            if std::mem::replace(&mut dials, self.remote.dials()) != self.remote.dials() {
+                let policy = self.remote.eviction_policy().await.unwrap_or_default();
+                if std::mem::replace(&mut evicts, policy.starts_with("allkeys-")) != evicts
+                    && evicts
+                {
+                    report::evicting(&policy);
+                }
+            }
             if let Ok((leader, instances)) = self.remote.instances().await {
                 let differs = self.differs(leader.as_deref(), &instances);
                 let since = *differs_since.get_or_insert_with(|| self.clock.boot());

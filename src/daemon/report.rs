@@ -123,6 +123,15 @@ pub fn repaired(keys: &[String]) {
     }
 }
 
+/// The server deletes keys of its choice when its memory is full.
+pub fn evicting(policy: &str) {
+    tracing::warn!(
+        event = "evicting",
+        policy,
+        "the store may delete any key when its memory is full, the schedule's state included; set maxmemory-policy to noeviction"
+    );
+}
+
 /// The store lost its data.
 pub fn state_lost(facts: &Facts, remembered: bool) {
     facts.state_lost();

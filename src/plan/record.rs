@@ -94,12 +94,15 @@ impl Recorded {
         Record::parse(&self.text)
     }
 
-    /// Whether part of it was lost: an unreadable record, or a fire without its fire time.
+    /// Whether part of it was lost: what is written together is not all there, or is unreadable.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         match self.record() {
-            Some(record) => self.last.is_none() && record.sent_at.is_some(),
-            None => !self.text.is_empty(),
+            Some(record) => {
+                let fired = record.sent_at.is_some();
+                self.from.is_none() || (fired && (self.last.is_none() || self.count == 0))
+            }
+            None => !self.text.is_empty() || self.from.is_some(),
         }
     }
 }

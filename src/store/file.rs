@@ -17,8 +17,8 @@ use tokio::task::spawn_blocking;
 use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
-    Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
-    Write,
+    Campaign, Claim, Lease, Ledger, Loaded, Paused, Renewal, Reservation, Settlement, StoreError,
+    Term, Write,
 };
 use crate::plan::Outcome;
 use crate::timetable::EntryName;
@@ -329,6 +329,11 @@ impl Ledger for FileLedger {
     ) -> Result<Vec<usize>, StoreError> {
         let (store, birth, writes) = (self.0.clone(), birth.map(str::to_owned), writes.to_vec());
         blocking(move || store.with(term, |tables| tables.enrol(birth.as_deref(), &writes))).await
+    }
+
+    async fn pause(&mut self, term: Term, marks: &Paused) -> Result<(), StoreError> {
+        let (store, marks) = (self.0.clone(), marks.clone());
+        blocking(move || store.with(term, |tables| tables.pause(&marks))).await
     }
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {

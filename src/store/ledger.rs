@@ -1,5 +1,7 @@
 //! What was fired, and from when each entry counts.
 
+use std::collections::BTreeMap;
+
 use super::control::{Carried, Order, Request};
 use super::{StoreError, Term, file::FileLedger, memory::MemoryLedger, redis::RedisLedger};
 use crate::clock::{FireTime, Timestamp};
@@ -10,6 +12,9 @@ use crate::timetable::EntryName;
 /// store without any mark lost its data.
 pub const FRESH: &str = "new";
 
+/// Entries, or `*`, and the mark that says why they are paused.
+pub type Paused = BTreeMap<String, String>;
+
 /// What the ledger holds of the entries asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
@@ -17,6 +22,8 @@ pub struct Loaded {
     pub birth: Option<String>,
     /// One for each name, in the same order.
     pub recorded: Vec<Recorded>,
+    /// Entries, or `*`, that are paused, and the marks that say why.
+    pub paused: Paused,
 }
 
 /// A record to write before an entry fires.
@@ -95,6 +102,13 @@ pub trait Ledger {
         writes: &[Write],
     ) -> impl Future<Output = Result<Vec<usize>, StoreError>> + Send;
 
+    /// Marks entries as paused again, after the store forgot it.
+    fn pause(
+        &mut self,
+        term: Term,
+        marks: &Paused,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Looks whether fire times may be published elsewhere; reads only.
     fn claim(
         &mut self,
@@ -165,6 +179,14 @@ impl Ledger for AnyLedger {
             Self::Redis(ledger) => ledger.enrol(term, birth, writes).await,
             Self::File(ledger) => ledger.enrol(term, birth, writes).await,
             Self::Memory(ledger) => ledger.enrol(term, birth, writes).await,
+        }
+    }
+
+    async fn pause(&mut self, term: Term, marks: &Paused) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.pause(term, marks).await,
+            Self::File(ledger) => ledger.pause(term, marks).await,
+            Self::Memory(ledger) => ledger.pause(term, marks).await,
         }
     }
 

@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
-    Campaign, Claim, Lease, Ledger, Loaded, Renewal, Reservation, Settlement, StoreError, Term,
-    Write,
+    Campaign, Claim, Lease, Ledger, Loaded, Paused, Renewal, Reservation, Settlement, StoreError,
+    Term, Write,
 };
 use crate::plan::{Outcome, Recorded};
 use crate::timetable::EntryName;
@@ -200,6 +200,12 @@ impl Ledger for MemoryLedger {
         let mut state = self.store.as_leader(&self.instance, term)?;
         let conflicts = state.tables.enrol(birth, writes);
         state.answer(conflicts)
+    }
+
+    async fn pause(&mut self, term: Term, marks: &Paused) -> Result<(), StoreError> {
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        state.tables.pause(marks);
+        state.answer(())
     }
 
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {

@@ -21,7 +21,7 @@ pub mod tables;
 use std::fmt;
 
 pub use lease::{AnyLease, Campaign, Lease, Renewal};
-pub use ledger::{AnyLedger, Claim, FRESH, Ledger, Loaded, Reservation, Settlement, Write};
+pub use ledger::{AnyLedger, Claim, FRESH, Ledger, Loaded, Paused, Reservation, Settlement, Write};
 
 /// Number of a leader's time in office; it grows with each election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::control::{Carried, Decision, Order};
-use super::{Claim, FRESH, Loaded, Reservation, Settlement, Term, Write};
+use super::{Claim, FRESH, Loaded, Paused, Reservation, Settlement, Term, Write};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Recorded};
@@ -148,6 +148,14 @@ impl Tables {
                         .to_owned(),
                 })
                 .collect(),
+            paused: self.maps.get(&Table::Paused).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Marks entries as paused again; see [`super::Ledger::pause`].
+    pub fn pause(&mut self, marks: &Paused) {
+        for (entry, mark) in marks {
+            self.set(Table::Paused, entry, mark.clone());
         }
     }
 

@@ -14,10 +14,13 @@ use super::server::Dialer;
 use crate::clock::Timestamp;
 use crate::plan::record::parse_micros;
 use crate::plan::{Outcome, Recorded};
-use crate::store::{Claim, Ledger, Loaded, Reservation, Settlement, StoreError, Term, Write};
+use crate::store::{
+    Claim, Ledger, Loaded, Paused, Reservation, Settlement, StoreError, Term, Write,
+};
 use crate::timetable::EntryName;
 
 static ENROL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enrol.lua")));
+static PAUSE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/pause.lua")));
 static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/repair.lua")));
 
 /// Fields of a hash and their values, as they came.
@@ -27,6 +30,11 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 const LOAD: usize = 1_000;
 /// Entries recorded by one script: short enough not to hold up the server.
 const ENROLLED: usize = 200;
+
+/// Longest name and longest mark of what is paused that is kept in memory, bytes; longer ones are
+/// nobody's entry and no leader's mark. They count in the store all the same.
+const MOST_NAME: usize = 256;
+const MOST_MARK: usize = 4_096;
 
 /// The hashes of one scheduler.
 #[derive(Debug)]
@@ -100,11 +108,22 @@ impl Ledger for RedisLedger {
             recorded: Vec::with_capacity(names.len()),
             ..Loaded::default()
         };
-        let birth = self.keys.birth();
-        loaded.birth = self
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(self.keys.birth());
+        pipe.cmd("HGETALL").arg(self.keys.paused());
+        let (birth, paused): (Option<Vec<u8>>, Fields) = self
             .link
-            .run(async |connection| redis::cmd("GET").arg(birth).query_async(connection).await)
+            .run(async |connection| pipe.query_async(connection).await)
             .await?;
+        loaded.birth = birth.map(|birth| String::from_utf8_lossy(&birth).into_owned());
+        loaded.paused = paused
+            .into_iter()
+            .filter(|(name, mark)| name.len() <= MOST_NAME && mark.len() <= MOST_MARK)
+            .filter_map(|(name, mark)| {
+                let mark = String::from_utf8_lossy(&mark).into_owned();
+                Some((String::from_utf8(name).ok()?, mark))
+            })
+            .collect();
         for names in names.chunks(LOAD) {
             let mut pipe = redis::pipe();
             for key in [
@@ -223,6 +242,26 @@ impl Ledger for RedisLedger {
         Ok(conflicts)
     }
 
+    async fn pause(&mut self, term: Term, marks: &Paused) -> Result<(), StoreError> {
+        let marks: Vec<(&String, &String)> = marks.iter().collect();
+        for marks in marks.chunks(ENROLLED) {
+            let mut call = PAUSE.prepare_invoke();
+            call.key(self.keys.leader()).key(self.keys.paused());
+            call.arg(self.holder(term));
+            for (entry, mark) in marks {
+                call.arg(entry).arg(mark);
+            }
+            let done: i64 = self
+                .link
+                .run(async |connection| call.invoke_async(connection).await)
+                .await?;
+            if done == -1 {
+                return Err(StoreError::Deposed);
+            }
+        }
+        Ok(())
+    }
+
     async fn claim(&mut self, term: Term, items: &[Settlement]) -> Result<Vec<Claim>, StoreError> {
         self.claim_all(term, items).await
     }
@@ -257,6 +296,8 @@ impl Ledger for RedisLedger {
             call.key(key).arg("hash");
         }
         call.key(self.keys.birth()).arg("string");
+        call.key(self.keys.control()).arg("stream");
+        call.key(self.keys.control_cursor()).arg("string");
         let reply: Value = self
             .link
             .run(async |connection| call.invoke_async(connection).await)

@@ -148,6 +148,12 @@ impl Link {
 
 /// What an error means for the operation, and whether the connection may be used again.
 fn classify(error: RedisError) -> (LinkError, bool) {
+    // The error of a pipeline hides the codes of those in it.
+    let errors = error.clone().into_server_errors();
+    let error = match errors.as_deref().and_then(|errors| errors.first()) {
+        Some((_, first)) => first.clone().into(),
+        None => error,
+    };
     let ErrorKind::Server(kind) = error.kind() else {
         if error.code().is_none() {
             return (LinkError::Ambiguous(error.to_string()), false);

@@ -1,8 +1,10 @@
 //! What is said and asked without leading: presence, requests, status.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use redis::Script;
 use tokio::time::sleep;
 
 use super::keys::Keys;
@@ -13,6 +15,8 @@ use crate::plan::record::parse_micros;
 use crate::store::StoreError;
 use crate::store::control::{Answer, Mark, Request, Verb};
 use crate::store::presence::Presence;
+
+static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/announce.lua")));
 
 /// How often a command looks whether the leader has answered.
 const LOOK: Duration = Duration::from_millis(50);
@@ -47,19 +51,42 @@ impl Remote {
         }
     }
 
-    /// Writes what `presence` says.
-    pub async fn announce(&mut self, presence: &Presence) -> Result<(), StoreError> {
+    /// Writes what `presence` says; returns the key when it was of another type and was replaced.
+    pub async fn announce(&mut self, presence: &Presence) -> Result<Option<String>, StoreError> {
         let text = serde_json::to_string(presence).unwrap_or_default();
         let key = self.keys.instances();
-        let call = async |connection: &mut _| {
-            redis::cmd("HSET")
-                .arg(key)
-                .arg(&presence.instance)
-                .arg(text)
-                .query_async::<()>(connection)
-                .await
-        };
-        Ok(self.link.run(call).await?)
+        let mut call = ANNOUNCE.prepare_invoke();
+        call.key(&key).arg(&presence.instance).arg(text);
+        let replaced: i64 = self
+            .link
+            .run(async |connection| call.invoke_async(connection).await)
+            .await?;
+        Ok((replaced == 1).then_some(key))
+    }
+
+    /// How often a connection was established: a changed number means a new connection, perhaps to
+    /// another server.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.link.dials()
+    }
+
+    /// What the server does when its memory is full (`maxmemory-policy`); `None` when it does not
+    /// tell, or not to this user.
+    pub async fn eviction_policy(&mut self) -> Option<String> {
+        let info: Result<String, _> = self
+            .link
+            .run(async |connection| {
+                redis::cmd("INFO")
+                    .arg("memory")
+                    .query_async(connection)
+                    .await
+            })
+            .await;
+        info.ok()?
+            .lines()
+            .find_map(|line| line.strip_prefix("maxmemory_policy:"))
+            .map(|policy| policy.trim().chars().take(32).collect())
     }
 
     /// Removes what instances said that are gone.

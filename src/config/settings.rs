@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Lint;
 use super::env::SecretFile;
+use super::rotation::Rotation;
 use super::url::{Broker, StoreLocation, UrlContext};
 use crate::message::{Conventions, Routing};
 use crate::schedule::Zone;
@@ -108,43 +109,26 @@ impl Settings {
         .collect()
     }
 
-    /// The broker as it is to be dialled now: a secret file is read anew, so that a rotated
-    /// password is picked up.
-    ///
-    /// # Errors
-    /// Why the file, or the URL in it, cannot be used; never its content.
-    pub fn broker_now(&self) -> Result<Broker, String> {
-        match &self.links.broker_file {
-            None => Ok(self.broker.clone()),
-            Some(file) => {
-                let url = file.read()?;
-                Broker::parse(url.expose(), &self.links.broker)
-                    .map_err(|e| format!("broker_url_file {e}"))
-            }
-        }
+    /// Where the credentials of the broker are read anew at each dial, if they came from a file.
+    #[must_use]
+    pub fn broker_rotation(&self) -> Option<Rotation> {
+        let file = self.links.broker_file.as_ref()?;
+        Some(Rotation::new("broker_url_file", file, &self.links.broker))
     }
 
-    /// The store as it is to be dialled now, likewise.
-    ///
-    /// # Errors
-    /// As [`Settings::broker_now`].
-    pub fn store_now(&self) -> Result<StoreLocation, String> {
-        match (&self.links.state_file, &self.store, &self.links.broker_file) {
-            (Some(file), ..) => {
-                let url = file.read()?;
-                StoreLocation::parse(url.expose(), &self.links.state)
-                    .map_err(|e| format!("state_url_file {e}"))
+    /// Likewise for the store; where it is the broker's Redis, its password rotates with the
+    /// broker's.
+    #[must_use]
+    pub fn store_rotation(&self) -> Option<Rotation> {
+        let links = &self.links;
+        if let Some(file) = &links.state_file {
+            return Some(Rotation::new("state_url_file", file, &links.state));
+        }
+        match (&self.broker, &self.store) {
+            (Broker::Redis(broker), StoreLocation::Redis(store)) if broker == store => {
+                self.broker_rotation()
             }
-            (None, StoreLocation::Redis(servers), Some(_)) => {
-                match (&self.broker, self.broker_now()?) {
-                    // The store is the broker's Redis: its password rotates with the broker's.
-                    (Broker::Redis(old), Broker::Redis(new)) if old == servers => {
-                        Ok(StoreLocation::Redis(new))
-                    }
-                    _ => Ok(self.store.clone()),
-                }
-            }
-            _ => Ok(self.store.clone()),
+            _ => None,
         }
     }
 }

@@ -51,7 +51,7 @@ impl Links {
     pub fn lease(&self, settings: &Settings) -> AnyLease {
         match (&settings.store, &self.file) {
             (StoreLocation::Redis(servers), _) => AnyLease::Redis(Box::new(RedisLease::new(
-                Dialer::new(servers),
+                store_dialer(settings, servers),
                 keys(settings),
                 self.instance.clone(),
                 deadline(settings),
@@ -77,9 +77,9 @@ impl Links {
     #[must_use]
     pub fn ledger(&self, settings: &Settings) -> AnyLedger {
         match (&settings.store, &self.file) {
-            (StoreLocation::Redis(servers), _) => {
-                AnyLedger::Redis(Box::new(self.redis_ledger(settings, Dialer::new(servers))))
-            }
+            (StoreLocation::Redis(servers), _) => AnyLedger::Redis(Box::new(
+                self.redis_ledger(settings, store_dialer(settings, servers)),
+            )),
             (StoreLocation::File(path), None) => {
                 AnyLedger::File(FileStore::new(path.clone()).split().1)
             }
@@ -88,7 +88,7 @@ impl Links {
     }
 
     fn redis_publisher(settings: &Settings, servers: &[RedisServer]) -> RedisPublisher {
-        let link = Link::new(Dialer::new(servers), deadline(settings));
+        let link = Link::new(broker_dialer(settings, servers), deadline(settings));
         RedisPublisher::new(link, &settings.conventions)
     }
 
@@ -97,7 +97,7 @@ impl Links {
     pub fn remote(&self, settings: &Settings) -> Option<Remote> {
         match &settings.store {
             StoreLocation::Redis(servers) => Some(Remote::new(
-                Dialer::new(servers),
+                store_dialer(settings, servers),
                 keys(settings),
                 deadline(settings),
             )),
@@ -116,9 +116,9 @@ impl Links {
         }
         match (&settings.broker, &settings.store) {
             (Broker::Redis(brokers), StoreLocation::Redis(stores)) => {
-                let ledger = self.redis_ledger(settings, Dialer::new(stores));
+                let ledger = self.redis_ledger(settings, store_dialer(settings, stores));
                 let publisher = Self::redis_publisher(settings, brokers);
-                let queues = Dialer::new(brokers).database();
+                let queues = broker_dialer(settings, brokers).database();
                 Dispatcher::Redis(Box::new(RedisDispatcher::new(ledger, publisher, queues)))
             }
             (Broker::Redis(brokers), StoreLocation::File(_)) => {
@@ -132,7 +132,8 @@ impl Links {
             ))),
             (Broker::Amqp(servers), _) => {
                 let patience = settings.broker_connection_timeout;
-                let publisher = AmqpPublisher::new(servers, deadline(settings), patience);
+                let publisher = AmqpPublisher::new(servers, deadline(settings), patience)
+                    .rotating(settings.broker_rotation());
                 Dispatcher::Confirmed(Box::new(Confirmed::new(
                     AnyPublisher::Amqp(Box::new(publisher)),
                     self.ledger(settings),
@@ -152,6 +153,14 @@ pub fn same(old: &Settings, new: &Settings) -> bool {
         && old.store_wait_replicas == new.store_wait_replicas
         && old.conventions.redis == new.conventions.redis
         && old.conventions.events == new.conventions.events
+}
+
+fn store_dialer(settings: &Settings, servers: &[RedisServer]) -> Dialer {
+    Dialer::new(servers).rotating(settings.store_rotation())
+}
+
+fn broker_dialer(settings: &Settings, servers: &[RedisServer]) -> Dialer {
+    Dialer::new(servers).rotating(settings.broker_rotation())
 }
 
 fn keys(settings: &Settings) -> Keys {

@@ -471,7 +471,7 @@ impl<C: Clock> Metronome<C> {
                     self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;
                 }
-                Err(error @ StoreError::Unavailable(_)) => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Broker(_))) => {
                     self.hear_of_broker(false);
                     self.give_up_in_time(loaded)?;
                     self.trouble(term, &error).await?;

@@ -17,7 +17,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::publisher::{AnyPublisher, Failure, Parcel, Publisher, Receipt, Scope};
+use super::outlet::Outlet;
+use super::publisher::{AnyPublisher, Failure, Parcel, Receipt, Scope};
 use super::scribe::Scribe;
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
@@ -33,7 +34,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// A publisher and a ledger.
 #[derive(Debug)]
 pub struct Confirmed {
-    publisher: AnyPublisher,
+    outlet: Outlet,
     ledger: AnyLedger,
     /// What was published and not yet reported, by entry.
     sent: HashMap<EntryName, Sent>,
@@ -65,7 +66,7 @@ impl Confirmed {
     #[must_use]
     pub fn new(publisher: AnyPublisher, ledger: AnyLedger) -> Self {
         Self {
-            publisher,
+            outlet: Outlet::new(publisher),
             ledger,
             sent: HashMap::new(),
             unknown: Vec::new(),
@@ -82,7 +83,7 @@ impl Confirmed {
         now: Timestamp,
     ) -> Result<Carried, StoreError> {
         let fire = scribe.trigger(due, &order.id, now);
-        let receipts = self.publisher.publish(&[Parcel { due, fire }]).await;
+        let receipts = self.outlet.publish(&[Parcel { due, fire }]).await;
         match receipts.into_iter().next() {
             Some(Receipt::Confirmed) => self.ledger.obey(term, order).await,
             Some(Receipt::Failed(failure)) => Ok(Carried::Refused(failure.why)),
@@ -98,13 +99,13 @@ impl Confirmed {
     /// See [`super::Dispatcher::room`].
     #[must_use]
     pub fn room(&self) -> usize {
-        self.publisher.room()
+        self.outlet.room()
     }
 
     /// See [`super::Dispatcher::mode`].
     #[must_use]
     pub fn mode(&self) -> &'static str {
-        match self.publisher {
+        match self.outlet.peek() {
             AnyPublisher::Shadow(_) => "shadow",
             _ => "confirmed",
         }
@@ -118,7 +119,22 @@ impl Confirmed {
 
     /// Publisher and ledger.
     pub fn parts(&mut self) -> (&mut AnyPublisher, &mut AnyLedger) {
-        (&mut self.publisher, &mut self.ledger)
+        (self.outlet.publisher(), &mut self.ledger)
+    }
+
+    /// See [`super::Dispatcher::tend`].
+    pub async fn tend(&mut self) -> Result<(), StoreError> {
+        self.outlet.ready().await
+    }
+
+    /// See [`super::Dispatcher::broker_is_up`].
+    pub fn broker_is_up(&mut self) -> Option<bool> {
+        self.outlet.is_up()
+    }
+
+    /// What a look at the broker showed, by other means than [`Confirmed::tend`].
+    pub fn reached_broker(&mut self, reached: Result<(), String>) -> Result<(), StoreError> {
+        self.outlet.reached(reached)
     }
 
     /// Whether something is published and not yet recorded.
@@ -137,9 +153,9 @@ impl Confirmed {
     ) -> Result<Vec<Outcome>, StoreError> {
         let mut chunk = self.sort(scribe, dues, now);
         if !chunk.fresh.is_empty() {
-            match self.publisher.ready().await {
+            match self.outlet.ready().await {
                 Ok(()) => self.ask(scribe, term, &mut chunk).await?,
-                Err(why) => chunk.trouble = Some(StoreError::Unavailable(why)),
+                Err(down) => chunk.trouble = Some(down),
             }
         }
         if !chunk.to_publish.is_empty() {
@@ -306,7 +322,7 @@ impl Confirmed {
                 fire: scribe.fire(&dues[place], chunk.now),
             })
             .collect();
-        let receipts = self.publisher.publish(&parcels).await;
+        let receipts = self.outlet.publish(&parcels).await;
         for (&place, receipt) in places.iter().zip(receipts) {
             let due = &dues[place];
             let failure = match receipt {
@@ -376,8 +392,7 @@ impl Chunk<'_> {
             }
             (Scope::Broker, true) => self.trouble = Some(StoreError::Ambiguous(failure.why)),
             (Scope::Broker, false) => {
-                self.trouble
-                    .get_or_insert(StoreError::Unavailable(failure.why));
+                self.trouble.get_or_insert(StoreError::Broker(failure.why));
             }
         }
     }

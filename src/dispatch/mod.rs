@@ -7,6 +7,7 @@
 //! - [`scribe`]: from a due item to the message and the record;
 //! - [`confirmed`]: any publisher and any ledger, in the order that `delivery` asks for;
 //! - [`publisher`]: what a publisher is and says;
+//! - [`outlet`]: a publisher, and whether its broker takes messages;
 //! - [`redis`]: publishes to Redis; exactly once, by one script, while the store is there too;
 //! - [`amqp`]: publishes to RabbitMQ;
 //! - [`folder`]: publishes to folders in Kombu's layout;
@@ -19,6 +20,7 @@ pub mod amqp;
 pub mod confirmed;
 pub mod folder;
 pub mod memory;
+pub mod outlet;
 pub mod publisher;
 pub mod redis;
 pub mod scribe;
@@ -27,6 +29,7 @@ pub mod shadow;
 pub use amqp::AmqpPublisher;
 pub use confirmed::Confirmed;
 pub use folder::Folder;
+pub use outlet::Outlet;
 pub use publisher::{AnyPublisher, Parcel, Publisher, Receipt};
 pub use redis::{RedisDispatcher, RedisPublisher};
 pub use scribe::Scribe;
@@ -56,8 +59,8 @@ impl Dispatcher {
     /// Publishes and records `dues`, as of `now`.
     ///
     /// # Errors
-    /// `Deposed`: step down. `Ambiguous`: send the same again before anything else. `Unavailable`:
-    /// back off; everything is still due. `Corrupt`: repair.
+    /// `Deposed`: step down. `Ambiguous`: send the same again before anything else. `Unavailable`,
+    /// `Broker`: back off; everything is still due. `Corrupt`: repair.
     pub async fn dispatch(
         &mut self,
         scribe: &Scribe,
@@ -98,16 +101,13 @@ impl Dispatcher {
     pub async fn tend(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Redis(redis) => redis.look().await,
-            Self::Confirmed(confirmed) => {
-                let (publisher, _) = confirmed.parts();
-                publisher.ready().await.map_err(StoreError::Unavailable)
-            }
+            Self::Confirmed(confirmed) => confirmed.tend().await,
         }
     }
 
     /// Whether the broker was there when it was last talked to; `None` where there is none.
     pub fn broker_is_up(&mut self) -> Option<bool> {
-        self.confirmed().parts().0.is_up()
+        self.confirmed().broker_is_up()
     }
 
     /// Fire times that another holder had reserved without saying what became of them, and chunks

@@ -45,6 +45,9 @@ pub enum StoreError {
     /// It was certainly not done. Back off and try again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The broker takes no messages, whatever the store does. Nothing was done; back off.
+    #[error("the broker takes no messages: {0}")]
+    Broker(String),
     /// A state key is of another type; nothing was written. Repair and try again.
     #[error("a state key is of another type")]
     Corrupt,

@@ -37,6 +37,25 @@ pub struct AmqpServer {
     pub tls: Option<Tls>,
 }
 
+impl AmqpServers {
+    /// Whether both lead to the same nodes and virtual hosts, whatever their credentials.
+    #[must_use]
+    pub fn same_place(&self, other: &Self) -> bool {
+        let place = |server: &AmqpServer| {
+            (
+                server.host.clone(),
+                server.port,
+                server.vhost.clone(),
+                server.tls.clone(),
+            )
+        };
+        self.servers
+            .iter()
+            .map(place)
+            .eq(other.servers.iter().map(place))
+    }
+}
+
 /// `broker_failover_strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Failover {

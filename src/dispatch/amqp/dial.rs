@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{encode, tls};
-use crate::config::{AmqpServer, AmqpServers, Failover, LoginMethod};
+use crate::config::{AmqpServer, AmqpServers, Failover, LoginMethod, Rotation};
 
 /// Seconds, where the settings switch heartbeats off: without one a dead connection is noticed only
 /// by what is published into it.
@@ -24,6 +24,7 @@ const HEARTBEAT: u16 = 60;
 #[derive(Debug)]
 pub struct Dialer {
     servers: AmqpServers,
+    rotation: Option<Rotation>,
     next: usize,
 }
 
@@ -59,16 +60,27 @@ impl Dialer {
         };
         Self {
             servers: servers.clone(),
+            rotation: None,
             next,
         }
+    }
+
+    /// Reads the credentials anew at each dial, where they came from a file.
+    pub fn rotate(&mut self, rotation: Option<Rotation>) {
+        self.rotation = rotation;
     }
 
     /// Connects to the first node that answers, beginning with the one after the last failure. The
     /// error is a text for the log, without any password.
     pub async fn dial(&mut self, deadline: Duration) -> Result<Dialled, String> {
+        let mut failures = Vec::new();
+        match self.rotation.as_ref().map(|file| file.amqp(&self.servers)) {
+            Some(Ok(now)) => self.servers = now,
+            Some(Err(why)) => failures.push(why),
+            None => {}
+        }
         let count = self.servers.servers.len().max(1);
         let share = deadline / u32::try_from(count).unwrap_or(u32::MAX);
-        let mut failures = Vec::new();
         for _ in 0..count {
             let Some(server) = self.servers.servers.get(self.next % count) else {
                 break;

@@ -9,7 +9,7 @@ use super::dial::Dialer;
 use super::encode;
 use super::letter::{Experience, Letter};
 use super::link::Link;
-use crate::config::AmqpServers;
+use crate::config::{AmqpServers, Rotation};
 use crate::dispatch::publisher::{Parcel, Publisher, Receipt};
 use crate::message::{AmqpMessage, ExchangeKind};
 
@@ -51,6 +51,13 @@ impl AmqpPublisher {
             down: false,
             blocked: false,
         }
+    }
+
+    /// Reads the credentials anew at each dial, where they came from a file.
+    #[must_use]
+    pub fn rotating(mut self, rotation: Option<Rotation>) -> Self {
+        self.dialer.rotate(rotation);
+        self
     }
 
     /// Whether the last call found the broker, and it takes messages.

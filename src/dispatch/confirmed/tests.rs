@@ -125,7 +125,7 @@ async fn what_certainly_never_left_is_tried_again() {
             .script([Script::Refuse, Script::Reject("e".into())]);
         let refused = leader.fire(&dues).await;
         assert!(
-            matches!(refused, Err(StoreError::Unavailable(_))),
+            matches!(refused, Err(StoreError::Broker(_))),
             "{keys}: {refused:?}"
         );
         let rejected = leader.fire(&dues).await;

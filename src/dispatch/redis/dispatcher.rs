@@ -158,11 +158,15 @@ impl RedisDispatcher {
             .connect()
             .await
             .map_err(|error| not_done(&error))?;
-        publisher
-            .link()
-            .connect()
-            .await
-            .map_err(|error| not_done(&error))?;
+        let reached = publisher.link().connect().await.map(drop);
+        if mode == Mode::Atomic {
+            // While they are one server its trouble is the store's.
+            reached.map_err(|error| not_done(&error))?;
+        } else {
+            let reached = reached.map_err(|error| error.to_string());
+            self.confirmed.reached_broker(reached)?;
+        }
+        let (ledger, publisher) = self.parts()?;
         let connections = (ledger.link().dials(), publisher.link().dials());
         if self.sight.is_none() || probed != connections {
             let (ledger, publisher) = self.parts()?;

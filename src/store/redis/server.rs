@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub};
@@ -14,12 +14,14 @@ use redis::{
     Value,
 };
 
-use crate::config::{RedisEndpoint, RedisServer, Secret, Tls};
+use crate::config::{RedisEndpoint, RedisServer, Rotation, Secret, Tls};
 
 /// How to reach a Redis; cheap to clone. Several servers are alternatives, tried in order.
 #[derive(Debug, Clone)]
 pub struct Dialer {
-    servers: Arc<[RedisServer]>,
+    /// As last read; clones share it.
+    servers: Arc<Mutex<Arc<[RedisServer]>>>,
+    rotation: Option<Arc<Rotation>>,
 }
 
 impl Dialer {
@@ -27,34 +29,58 @@ impl Dialer {
     #[must_use]
     pub fn new(servers: &[RedisServer]) -> Self {
         Self {
-            servers: servers.into(),
+            servers: Arc::new(Mutex::new(servers.into())),
+            rotation: None,
         }
+    }
+
+    /// Reads the credentials anew at each dial, where they came from a file.
+    #[must_use]
+    pub fn rotating(mut self, rotation: Option<Rotation>) -> Self {
+        self.rotation = rotation.map(Arc::new);
+        self
+    }
+
+    /// The servers with the credentials of this moment, and why they are only those known before.
+    fn now(&self) -> (Arc<[RedisServer]>, Option<String>) {
+        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = match self.rotation.as_ref().map(|file| file.redis(&known)) {
+            None => None,
+            Some(Ok(now)) => {
+                *known = now.into();
+                None
+            }
+            Some(Err(why)) => Some(why),
+        };
+        (Arc::clone(&known), stale)
     }
 
     /// The database number of the first server.
     #[must_use]
     pub fn database(&self) -> i64 {
-        self.servers.first().map_or(0, |server| server.database)
+        let known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.first().map_or(0, |server| server.database)
     }
 
     /// Connects to the first server that answers as a master. Errors are texts for the log; none
     /// contains a password.
     pub async fn dial(&self, deadline: Duration) -> Result<MultiplexedConnection, String> {
-        let share = deadline / u32::try_from(self.servers.len().max(1)).unwrap_or(1);
+        let (servers, stale) = self.now();
+        let share = deadline / u32::try_from(servers.len().max(1)).unwrap_or(1);
         let mut why = String::from("no server is configured");
-        for server in self.servers.iter() {
+        for server in servers.iter() {
             match dial_one(server, share).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => why = format!("{server}: {error}"),
             }
         }
-        Err(why)
+        Err(stale.map_or(why.clone(), |stale| format!("{why}; {stale}")))
     }
 
     /// Subscribes to one channel on a connection of its own.
     pub async fn subscribe(&self, channel: &str) -> RedisResult<PubSub> {
         let mut last = None;
-        for server in self.servers.iter() {
+        for server in self.now().0.iter() {
             let endpoint = match resolve(server, Duration::from_secs(1)).await {
                 Ok(endpoint) => endpoint,
                 Err(error) => {

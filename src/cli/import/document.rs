@@ -9,7 +9,7 @@ use super::read::Export;
 use super::settings::{self, Drafts, Line};
 use crate::cli::nobody;
 use crate::clock::Timestamp;
-use crate::config::{Diagnostic, Env, Loaded, Purpose, Report, Sources, load};
+use crate::config::{Diagnostic, Env, Loaded, Purpose, Report, Sources, escaped, load};
 
 /// What came of an export.
 #[derive(Debug)]
@@ -71,10 +71,9 @@ fn check(text: &str, now: Timestamp) -> Result<Loaded, Report> {
 
 /// Takes out what the loader named; false when it named nothing that can be.
 fn take_out(report: &Report, settings: &mut Drafts, entries: &mut [Draft]) -> bool {
-    let places: HashMap<String, usize> = entries
-        .iter()
-        .enumerate()
-        .map(|(place, entry)| (entry.name.clone(), place))
+    // In diagnostics names are shown as a terminal may have them.
+    let places: HashMap<String, usize> = (entries.iter().enumerate())
+        .flat_map(|(place, e)| [(escaped(&e.name), place), (e.name.clone(), place)])
         .collect();
     let mut changed = false;
     for error in &report.errors {
@@ -109,7 +108,14 @@ fn refuse(entry: &mut Draft, error: &Diagnostic) {
             return;
         }
     }
-    entry.refused.push(said(error));
+    let key = error.key.as_deref().unwrap_or_default();
+    let own = key
+        .strip_prefix("beat_schedule.")
+        .and_then(|rest| rest.strip_prefix(entry.name.as_str())?.strip_prefix('.'));
+    entry.refused.push(match own {
+        Some(own) => format!("{own}: {}", said(error)),
+        None => said(error),
+    });
 }
 
 fn said(error: &Diagnostic) -> String {

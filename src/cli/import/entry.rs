@@ -73,11 +73,11 @@ pub fn draft(exported: &Exported, around: &Around) -> Draft {
         refused: exported.refused.clone(),
         ..Draft::default()
     };
-    if canvas_as_task(&exported.task) {
-        draft.refused.push(format!(
-            "its task is {}: Celery's beat cannot send a canvas either; make it a task that starts the canvas",
-            exported.task
-        ));
+    if exported.task == "celery.chain" {
+        draft.refused.push(
+            "its task is a chain, which Celery's beat sends and no worker can run: make it a task that starts the chain"
+                .to_owned(),
+        );
     }
     if !draft.refused.is_empty() {
         return draft;
@@ -153,13 +153,6 @@ pub fn draft(exported: &Exported, around: &Around) -> Draft {
         draft.put("options", toml::Value::Table(kept.table));
     }
     draft
-}
-
-fn canvas_as_task(task: &str) -> bool {
-    matches!(
-        task,
-        "celery.chain" | "celery.group" | "celery.chord" | "celery.map" | "celery.starmap"
-    )
 }
 
 /// `start_at`, `end_at`, `max_runs`, `enabled`.

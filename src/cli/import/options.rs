@@ -2,6 +2,7 @@
 
 use super::data;
 use super::entry::Around;
+use super::settings::without_nulls;
 use super::signature;
 use crate::message::{OPTION_NAMES, Value};
 
@@ -35,6 +36,7 @@ pub fn kept(
         match name.as_str() {
             "queue" if !around.has_routes && value.as_str() == Some(&around.default_queue) => {}
             "serializer" if value.as_str() == Some(&around.serializer) => {}
+            "retry_policy" => put(name, plain(&without_nulls(&value)), &mut kept),
             "headers" => headers(value, entry, &mut kept),
             "link" | "link_error" | "chain" => put(name, signature::list(&value), &mut kept),
             "chord" => put(name, signature::short(&value), &mut kept),

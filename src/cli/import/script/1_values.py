@@ -132,7 +132,7 @@ def plain(value, where):
         return json.loads(kombu_json.dumps(value))
     except Exception as error:
         name = f"{type(value).__module__}.{type(value).__name__}".replace("builtins.", "")
-        raise Refused(f"{where} is a {name}, which Celery's JSON cannot carry") from error
+        raise Refused(f"{where} is of type {name}, which Celery's JSON cannot carry") from error
 
 
 def proof(app, args, kwargs):

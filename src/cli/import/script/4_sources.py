@@ -83,14 +83,17 @@ def redbeat_entries(app, how):
             if name != CLEANUP:
                 warn(f"{name!r} is in redbeat's statics and in the code no more: it is left out, as redbeat deletes it")
             continue
+        found = {}
         try:
             found = json.loads(definition, cls=RedBeatJSONDecoder)
             known = {"name", "task", "schedule", "args", "kwargs", "options", "enabled"}
             if set(found) - known:
                 raise Refused(f"its definition has the unknown key {sorted(set(found) - known)[0]!r}")
+            if isinstance(found["schedule"], dict):
+                raise Refused(f"its schedule is of the unknown type {found['schedule'].get('__type__')!r}")
             found["schedule"].app = app
         except Exception as error:
-            yield broken(name, {}, "redbeat", error)
+            yield broken(name, found, "redbeat", error)
             continue
         if base is None:
             never.append(name)
@@ -131,8 +134,9 @@ def django_rows():
     return PeriodicTask.objects.select_related(*kinds).order_by("pk")
 
 
-def django_instant(value, local=True):
-    """A column as an instant. With USE_TZ off it is naive: local time, but last_run_at is UTC."""
+def django_instant(value, local=False):
+    """A column as an instant. With USE_TZ off it is naive, and taken as UTC, which is what it is compared with;
+    date_changed, which Django itself writes, is local time."""
     from django.utils import timezone
     if value is not None and value.tzinfo is None:
         return timezone.make_aware(value) if local else value.replace(tzinfo=UTC)
@@ -165,8 +169,8 @@ def django_entries(app, how):
         except Exception as error:
             yield broken(row.name, {"task": row.task}, "django-celery-beat", error)
             continue
-        last = django_instant(row.last_run_at, local=False)
-        base = last or django_instant(row.date_changed)
+        last = django_instant(row.last_run_at)
+        base = last or django_instant(row.date_changed, local=True)
         enabled = row.enabled
         notes = []
         if row.one_off and row.total_run_count and enabled:
@@ -254,7 +258,7 @@ def main(argv):
     else:
         path = args.schedule_file or app.conf.beat_schedule_filename
         entries = list(code_entries(app, how, shelf_runs(path)))
-    problems_of_app(app)
+    problems_of_app(app, source)
     document = {
         "beat_export": VERSION, "exported_at": instant(how["after"]), "celery": celery.__version__,
         "python": sys.version.split()[0], "app": args.app, "scheduler": source, "broker": broker(app),

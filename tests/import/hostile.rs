@@ -28,7 +28,7 @@ fn import(text: &str) -> (i32, String, String) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let done = run(&["import", file.path().to_str().unwrap(), "--verify"]);
-    (done.code.expect("no signal"), done.stdout, done.stderr)
+    (done.code.unwrap(), done.stdout, done.stderr)
 }
 
 #[test]

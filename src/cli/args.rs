@@ -285,7 +285,15 @@ pub struct ImportArgs {
     #[arg(long)]
     pub verify: bool,
 
+    /// Add the headers by which sentry-sdk in workers reports runs to Sentry's cron monitors
+    #[arg(long, conflicts_with = "last_runs")]
+    pub sentry: bool,
+
     /// Write the last runs into the store of --schedule, where it has none; nobody may lead
     #[arg(long, conflicts_with_all = ["verify", "skip_refused"])]
     pub last_runs: bool,
+
+    /// With --last-runs: into the store of the scheduler that runs with --shadow
+    #[arg(id = "of-shadow", long = "shadow", requires = "last_runs")]
+    pub shadow: bool,
 }

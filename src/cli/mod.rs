@@ -158,6 +158,7 @@ impl Cli {
     pub fn purpose(&self) -> Purpose {
         let shadow = match &self.command {
             Some(Command::Run(run)) => run.shadow,
+            Some(Command::Import(import)) => import.shadow,
             Some(
                 Command::Status { whose, .. }
                 | Command::Trigger { whose, .. }
@@ -178,17 +179,19 @@ impl Cli {
         let leads_or_looks = match &self.command {
             None => true,
             Some(Command::Run(_)) if dry_run => false,
-            Some(command) => matches!(
-                command,
-                Command::Run(_)
-                    | Command::Status { .. }
-                    | Command::Trigger { .. }
-                    | Command::Pause { .. }
-                    | Command::Resume { .. }
-            ),
+            Some(command) => {
+                matches!(
+                    command,
+                    Command::Run(_)
+                        | Command::Status { .. }
+                        | Command::Trigger { .. }
+                        | Command::Pause { .. }
+                        | Command::Resume { .. }
+                ) || matches!(command, Command::Import(import) if import.last_runs)
+            }
         };
         (self.run.shadow && !leads_or_looks).then_some(
-            "--shadow is for run, status, trigger, pause and resume; the other commands publish nothing anyway",
+            "--shadow is for run, status, trigger, pause, resume and import --last-runs; the other commands publish nothing anyway",
         )
     }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::data;
 use super::entry::{Draft, draft};
 use super::read::Export;
+use super::sentry;
 use super::settings::{self, Drafts, Line};
 use crate::cli::nobody;
 use crate::clock::Timestamp;
@@ -33,10 +34,16 @@ impl Imported {
 }
 
 /// Translates `export`. The loader has the last word: what it refuses is taken out, with its reason.
-pub fn import(export: &Export, now: Timestamp) -> Imported {
+/// `monitored`: with the headers of Sentry's cron monitors.
+pub fn import(export: &Export, now: Timestamp, monitored: bool) -> Imported {
     let around = settings::around(export);
     let mut settings = settings::drafts(export, &around);
     let mut entries: Vec<Draft> = export.entries.iter().map(|e| draft(e, &around)).collect();
+    if monitored {
+        for (exported, draft) in export.entries.iter().zip(&mut entries) {
+            sentry::monitor(exported, &around, draft);
+        }
+    }
     loop {
         let text = render(export, &settings, &entries);
         let loaded = check(&text, now);

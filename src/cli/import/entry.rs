@@ -48,6 +48,23 @@ impl Draft {
         self.keys.push((key, value.into()));
     }
 
+    /// Adds to `options.headers`.
+    pub fn add_headers(&mut self, headers: toml::Table) {
+        let at = self.keys.iter().position(|(key, _)| *key == "options");
+        let at = at.unwrap_or_else(|| {
+            self.put("options", toml::Table::new());
+            self.keys.len() - 1
+        });
+        if let toml::Value::Table(options) = &mut self.keys[at].1 {
+            let present = options
+                .entry("headers")
+                .or_insert_with(|| toml::Table::new().into());
+            if let toml::Value::Table(present) = present {
+                present.extend(headers);
+            }
+        }
+    }
+
     /// Removes an option; false when there is none of this name.
     pub fn drop_option(&mut self, name: &str) -> bool {
         let Some(at) = self.keys.iter().position(|(key, _)| *key == "options") else {

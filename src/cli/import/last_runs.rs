@@ -14,7 +14,7 @@ use super::read::{Export, Exported};
 use super::report::plural;
 use crate::cli::{Cli, Io, code, nobody, refuse};
 use crate::clock::Timestamp;
-use crate::config::{Purpose, Settings};
+use crate::config::Settings;
 use crate::daemon::links::Links;
 use crate::plan::{Record, Recorded};
 use crate::store::{Campaign, FRESH, Lease, Ledger, StoreError, Term, Write};
@@ -45,7 +45,7 @@ struct Written {
 }
 
 pub(super) fn run(cli: &Cli, export: &Export, io: &mut Io<'_>) -> io::Result<u8> {
-    let loaded = match cli.load(io.env, &nobody(), io.clock, Purpose::Run) {
+    let loaded = match cli.load(io.env, &nobody(), io.clock, cli.purpose()) {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, io),
     };

@@ -8,6 +8,7 @@
 //! | `script/*.py` | the export script, one text in four parts |
 //! | `read` | its JSON as types, with limits |
 //! | `entry`, `schedule`, `options`, `signature`, `data` | one exported entry to the keys of one `[beat_schedule.NAME]` |
+//! | `sentry` | the headers of Sentry's cron monitors |
 //! | `settings`, `queues` | the settings that change messages |
 //! | `document` | the whole file, tried with the loader until it accepts it |
 //! | `report` | what came of each entry, in words |
@@ -23,6 +24,7 @@ mod queues;
 mod read;
 mod report;
 mod schedule;
+mod sentry;
 mod settings;
 mod signature;
 mod verify;
@@ -60,7 +62,7 @@ pub(super) fn run(cli: &Cli, args: &ImportArgs, io: &mut Io<'_>) -> io::Result<u
     if args.last_runs {
         return last_runs::run(cli, &export, io);
     }
-    let imported = document::import(&export, io.clock.wall());
+    let imported = document::import(&export, io.clock.wall(), args.sentry);
     let compared = match &imported.loaded {
         Some(loaded) if args.verify => Some(verify::compare(&export, &imported, loaded)),
         _ => None,

@@ -23,6 +23,8 @@ mod project;
 #[allow(dead_code, reason = "RabbitMQ is for the parity tests")]
 #[path = "parity/sent.rs"]
 mod sent;
+#[path = "import/verify.rs"]
+mod verify;
 
 use messages::compare;
 use project::Project;

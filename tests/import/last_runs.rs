@@ -9,6 +9,7 @@ use crate::hostile::{entry, export};
 use crate::project::{Imported, Project, beat, texts};
 use crate::support::beat::Launch;
 use crate::support::command::run;
+use crate::support::process::{Process, Signal};
 use crate::support::queue::{Row, drain_redis};
 use crate::support::servers::Redis;
 use crate::support::wait::wall_micros;
@@ -181,4 +182,68 @@ fn a_run_ahead_of_the_clock_is_refused() {
         .query(&mut redis.connect())
         .unwrap();
     assert!(keys.is_empty(), "{keys:?}");
+}
+
+/// Celery's own beat runs and is stopped; `beat` goes on where it was.
+#[test]
+fn from_a_beat_that_ran() {
+    const EVERY: i64 = 3_000_000;
+    let project = Project::new("cutover", &[]);
+    let shelf = project.file("celerybeat-schedule");
+    let shelf = shelf.to_str().unwrap();
+    let args = [
+        "-m",
+        "celery",
+        "-A",
+        "cutover",
+        "beat",
+        "--loglevel",
+        "INFO",
+        "--pidfile=",
+        "-s",
+        shelf,
+    ];
+    let mut celery = Process::start("celery beat", &project.command(&args), &project.file("log"));
+    let mut link = project.redis.connect();
+    let mut sent = || {
+        redis::cmd("LLEN")
+            .arg("celery")
+            .query::<i64>(&mut link)
+            .unwrap()
+    };
+    celery.wait_ready(Duration::from_secs(60), || (sent() > 0).then_some(()));
+    celery.signal(Signal::TERM);
+    celery.wait_exit(Duration::from_secs(20));
+    let theirs = sent();
+
+    let json: Value = serde_json::from_str(&project.export(&["--schedule-file", shelf])).unwrap();
+    assert_eq!(json["entries"][0]["total_run_count"], theirs);
+    let last = instant(&json, "often", "last_run_at");
+    let [export, schedule] = ["export.json", "beat.toml"].map(|name| project.file(name));
+    let done = run(&["import", export.to_str().unwrap()]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    std::fs::write(&schedule, done.stdout).unwrap();
+    let (code, out, err) = write(&export, &schedule, &project.redis.url());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("1 last run written"), "{out}");
+    let mut beat = Launch::file(&schedule).broker(&project.redis.url()).start();
+    beat.wait_for_events_since(0, "fired", 2, Duration::from_secs(20));
+    beat.terminate(Duration::from_secs(5));
+
+    let rows = drain_redis(&mut link, "celery");
+    let ours: Vec<i64> = rows
+        .iter()
+        .map(|row| row.fire_time)
+        .filter(|at| *at > 0)
+        .collect();
+    assert_eq!(rows.len() - ours.len(), usize::try_from(theirs).unwrap());
+    // The first is the next one, or the latest of those that the change-over took.
+    assert!(
+        ours[0] > last && (ours[0] - last) % EVERY == 0,
+        "{last} {ours:?}"
+    );
+    assert!(
+        ours.windows(2).all(|pair| pair[1] - pair[0] == EVERY),
+        "{ours:?}"
+    );
 }

@@ -56,7 +56,8 @@ impl Project {
         }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// Python in the project.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(venv().join("bin/python"));
         command
             .args(args)
@@ -83,10 +84,11 @@ impl Project {
     }
 
     /// Runs the export script as users do; its JSON is in `export.json`.
-    pub fn export(&self) -> String {
+    pub fn export(&self, args: &[&str]) -> String {
         let script = run(&["import", "--print-script"]).stdout;
         let mut child = self
             .command(&["-", &self.name])
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -104,7 +106,7 @@ impl Project {
 
     /// Exports and imports; the schedule is in `beat.toml`.
     pub fn import(&self) -> Imported {
-        let json = self.export();
+        let json = self.export(&[]);
         let file = self.file("export.json");
         let file = file.to_str().unwrap();
         // Something is refused in each project.

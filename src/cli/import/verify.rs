@@ -18,6 +18,8 @@ const SAME: i64 = 1_000;
 const SAME_SUN: i64 = 120_000_000;
 /// How far from a change of the UTC offset its effects are looked for, µs: 25 hours.
 const NEAR: i64 = 90_000_000_000;
+/// How far a change of the clocks moves a fire, µs.
+const HOUR: i64 = 3_600_000_000;
 /// Differences that are shown of an entry, of each kind.
 const SHOWN: usize = 3;
 
@@ -25,6 +27,7 @@ const SHOWN: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
     Dst,
+    Offset,
     Relative,
     Overdue,
     StartTime,
@@ -39,6 +42,9 @@ impl Reason {
         match self {
             Self::Dst => {
                 "daylight saving: a schedule of all 24 hours follows elapsed time, any other runs each named local time once, right after a gap"
+            }
+            Self::Offset => {
+                "after the clocks change, Celery before 5.7 is off by that hour until it has run once"
             }
             Self::Relative => "relative: rounded as Celery 5.7 does, which other versions do not",
             Self::Overdue => {
@@ -55,6 +61,7 @@ impl Reason {
     fn short(self) -> &'static str {
         match self {
             Self::Dst => "daylight saving",
+            Self::Offset => "an error of older Celery",
             Self::Relative => "relative",
             Self::Overdue => "an overdue last run",
             Self::StartTime => "start_time",
@@ -147,6 +154,13 @@ fn differences(
     }
     *count += theirs.len();
     let mut found: BTreeMap<Reason, Difference> = BTreeMap::new();
+    let told = Told {
+        exported,
+        nowfun: draft.approximated.iter().any(|why| why.contains("nowfun")),
+        entry,
+        fires,
+        both: [&theirs, &ours],
+    };
     let (mut left, mut right) = (theirs.iter().peekable(), ours.iter().peekable());
     loop {
         let (celery, own) = (left.peek().copied(), right.peek().copied());
@@ -163,7 +177,7 @@ fn differences(
         }
         let at = if gap < 0 { celery } else { own };
         let Some(at) = at.copied() else { break };
-        let reason = reason(exported, draft, entry, fires, at, gap);
+        let reason = told.reason(at, gap);
         let difference = found.entry(reason).or_default();
         if gap < 0 {
             left.next();
@@ -202,44 +216,65 @@ fn tolerance(exported: &Exported) -> i64 {
     }
 }
 
-fn reason(
-    exported: &Exported,
-    draft: &Draft,
-    entry: &Entry,
-    fires: &Fires,
-    at: FireTime,
-    gap: i64,
-) -> Reason {
-    let interval = matches!(exported.schedule, Some(When::Interval { .. }));
-    if draft.approximated.iter().any(|why| why.contains("nowfun")) {
-        return Reason::Nowfun;
+/// What reasons are found from.
+struct Told<'a> {
+    exported: &'a Exported,
+    /// Whether Celery reads the crontab in another zone.
+    nowfun: bool,
+    entry: &'a Entry,
+    fires: &'a Fires,
+    /// Celery's times and ours.
+    both: [&'a [FireTime]; 2],
+}
+
+impl Told<'_> {
+    /// Why only one of the two fires at `at`; the other's next one is `gap` away.
+    fn reason(&self, at: FireTime, gap: i64) -> Reason {
+        let when = self.exported.schedule.as_ref();
+        let interval = matches!(when, Some(When::Interval { .. }));
+        let relative = matches!(when, Some(When::Interval { relative: true, .. }));
+        if self.nowfun {
+            return Reason::Nowfun;
+        }
+        if !interval && self.exported.start_at.is_some_and(|start| start.0 == at) {
+            return Reason::StartTime;
+        }
+        if self.fires.overdue && interval {
+            return Reason::Overdue;
+        }
+        if gap.saturating_abs() < 1_000_000 {
+            return Reason::Drift;
+        }
+        let changed = |from: Timestamp, until: Timestamp| {
+            self.entry.zone.transitions(from, until).next().is_some()
+        };
+        if interval && !relative {
+            return Reason::Unknown;
+        }
+        if changed(at.plus_micros(-NEAR), at.plus_micros(NEAR)) {
+            return Reason::Dst;
+        }
+        match when {
+            Some(When::Interval { .. }) => Reason::Relative,
+            Some(When::Solar { .. }) => Reason::Solar,
+            Some(When::Crontab { .. }) if self.has_shifted(at) && changed(self.before(at), at) => {
+                Reason::Offset
+            }
+            _ => Reason::Unknown,
+        }
     }
-    if exported.start_at.is_some_and(|start| start.0 == at) && !interval {
-        return Reason::StartTime;
+
+    /// Whether each has a fire within an hour of `at`.
+    fn has_shifted(&self, at: FireTime) -> bool {
+        let near = |other: &FireTime| other.micros_since(at).abs() <= HOUR;
+        self.both.iter().all(|times| times.iter().any(near))
     }
-    if fires.overdue && interval {
-        return Reason::Overdue;
-    }
-    if gap.saturating_abs() < 1_000_000 {
-        return Reason::Drift;
-    }
-    let local = !matches!(
-        exported.schedule,
-        Some(When::Interval {
-            relative: false,
-            ..
-        })
-    );
-    let mut near = entry
-        .zone
-        .transitions(at.plus_micros(-NEAR), at.plus_micros(NEAR));
-    if local && near.next().is_some() {
-        return Reason::Dst;
-    }
-    match exported.schedule {
-        Some(When::Interval { relative: true, .. }) => Reason::Relative,
-        Some(When::Solar { .. }) => Reason::Solar,
-        _ => Reason::Unknown,
+
+    /// Celery's last fire well before `at`.
+    fn before(&self, at: FireTime) -> Timestamp {
+        let earlier = self.both[0].iter().rev();
+        let mut earlier = earlier.filter(|other| at.micros_since(**other) > 3 * HOUR);
+        earlier.next().copied().unwrap_or(self.fires.base.0)
     }
 }
 

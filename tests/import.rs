@@ -12,6 +12,8 @@
 
 mod support;
 
+#[path = "parity/amqp_wire.rs"]
+mod amqp_wire;
 #[path = "import/hostile.rs"]
 mod hostile;
 #[path = "import/last_runs.rs"]
@@ -20,7 +22,8 @@ mod last_runs;
 mod messages;
 #[path = "import/project.rs"]
 mod project;
-#[allow(dead_code, reason = "RabbitMQ is for the parity tests")]
+#[path = "import/rabbit.rs"]
+mod rabbit;
 #[path = "parity/sent.rs"]
 mod sent;
 #[path = "import/verify.rs"]

@@ -31,7 +31,7 @@ pub fn compare(project: &Project, imported: &Imported, different: &[&str]) {
 }
 
 /// The schedule with each enabled entry fired at the start, whenever it is due; and how many there are.
-fn once(toml: &str) -> (String, usize) {
+pub fn once(toml: &str) -> (String, usize) {
     let mut made = String::new();
     for block in toml.split_inclusive("\n\n") {
         let block = block.replacen("\nstart_at = 2036", "\n# start_at = 2036", 1);

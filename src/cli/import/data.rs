@@ -122,6 +122,17 @@ pub fn beyond_json(value: &Value) -> bool {
     }
 }
 
+/// Whether it holds an object of Python that only Celery's JSON writes as `{"__type__": ...}`.
+pub fn has_object(value: &Value) -> bool {
+    match value {
+        Value::List(items) => items.iter().any(has_object),
+        Value::Dict(pairs) => pairs
+            .iter()
+            .any(|(key, value)| key == "__type__" || has_object(value)),
+        _ => false,
+    }
+}
+
 /// Text from outside as one line without control characters, cut where it gets long.
 pub fn line(text: &str) -> String {
     const MOST: usize = 600;

@@ -80,6 +80,7 @@ fn check(text: &str, now: Timestamp) -> Result<Loaded, Report> {
 fn take_out(report: &Report, settings: &mut Drafts, entries: &mut [Draft]) -> bool {
     // In diagnostics names are shown as a terminal may have them.
     let places: HashMap<String, usize> = (entries.iter().enumerate())
+        .filter(|(_, e)| e.refused.is_empty())
         .flat_map(|(place, e)| [(escaped(&e.name), place), (e.name.clone(), place)])
         .collect();
     let mut changed = false;
@@ -91,7 +92,7 @@ fn take_out(report: &Report, settings: &mut Drafts, entries: &mut [Draft]) -> bo
         }
         let key = error.key.as_deref().unwrap_or_default();
         let found = settings.lines.iter().position(|line| {
-            let rest = key.strip_prefix(line.name.as_str());
+            let rest = key.strip_prefix(line.path.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
         if let Some(place) = found {
@@ -199,8 +200,8 @@ fn render(export: &Export, settings: &Drafts, entries: &[Draft]) -> String {
 
 /// Tables of the file; the other settings stand in one line.
 fn is_section(line: &Line) -> bool {
-    line.value.is_table() && line.name.starts_with("task_queues.")
-        || line.value.is_table() && line.name == "task_routes"
+    let section = line.name.starts_with("task_queues.") || line.name == "task_routes";
+    section && line.value.is_table()
 }
 
 fn comment(out: &mut String, text: Option<&str>) {

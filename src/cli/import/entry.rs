@@ -146,6 +146,16 @@ pub fn draft(exported: &Exported, around: &Around) -> Draft {
         .iter()
         .map(|(key, value)| (key.clone(), data::python(value)))
         .collect();
+    let serializer = given.get("serializer").and_then(|name| name.as_str());
+    let serializer = serializer.unwrap_or(&around.serializer);
+    if serializer != "json"
+        && (args.iter().any(data::has_object) || kwargs.iter().any(|(_, v)| data::has_object(v)))
+    {
+        draft.refused.push(format!(
+            "its arguments hold bytes, a Decimal or a UUID, which the file can say for the serializer json only; it has {}",
+            data::line(serializer)
+        ));
+    }
     if let Some(proof) = &exported.proof {
         compare(
             proof,

@@ -95,3 +95,15 @@ fn text_of(path: &Path) -> Result<String, String> {
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SCRIPT;
+
+    /// Whatever encoding a terminal or a pipe has, Python reads the same.
+    #[test]
+    fn the_script_is_ascii() {
+        assert!(SCRIPT.is_ascii());
+        assert!(SCRIPT.starts_with("\"\"\"Prints a Celery application's"));
+    }
+}

@@ -12,6 +12,7 @@ pub fn tables(export: &Export, drafts: &mut Drafts) {
         match queue(name, &data::python(json)) {
             Some(table) => drafts.lines.push(Line {
                 name: format!("task_queues.{}", data::key(name)),
+                path: format!("task_queues.{}", crate::config::escaped(name)),
                 value: toml::Value::Table(table),
                 comment: None,
             }),
@@ -47,6 +48,7 @@ fn routes(export: &Export, drafts: &mut Drafts) {
     };
     drafts.lines.push(Line {
         name: "task_routes".to_owned(),
+        path: "task_routes".to_owned(),
         value,
         comment: Some(
             "Every entry below has its route written out; these are for entries that you add."

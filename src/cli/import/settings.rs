@@ -11,8 +11,10 @@ use crate::message::{Serializer, Value};
 /// A setting on its way into the file.
 #[derive(Debug)]
 pub struct Line {
-    /// Its name.
+    /// Its name as it is written.
     pub name: String,
+    /// Its name as diagnostics have it.
+    pub path: String,
     /// Its value, or a table of its own.
     pub value: toml::Value,
     /// Said above it.
@@ -34,6 +36,7 @@ impl Drafts {
     fn put(&mut self, name: &str, value: impl Into<toml::Value>, comment: Option<&str>) {
         self.lines.push(Line {
             name: name.to_owned(),
+            path: name.to_owned(),
             value: value.into(),
             comment: comment.map(str::to_owned),
         });

@@ -92,7 +92,7 @@ def local_zone():
 
 
 def plain(value, where):
-    """`value` as Celery's JSON would send it. What JSON does not have becomes {"__type__": …, "__value__": …}."""
+    """`value` as Celery's JSON would send it. What JSON does not have becomes {"__type__": ..., "__value__": ...}."""
     from kombu.utils import json as kombu_json
     if type(value).__name__ == "BeatLazyFunc":
         raise Refused(f"{where} is a BeatLazyFunc: Python code that Celery's beat runs at each fire")

@@ -171,6 +171,8 @@ def broker(app):
 
 def problems_of_app(app, source):
     from celery import signals
+    if app.conf.task_always_eager:
+        warn("task_always_eager is set: Celery's beat runs the tasks itself, `beat` publishes them")
     for name in ("before_task_publish", "after_task_publish"):
         receivers = getattr(getattr(signals, name), "receivers", None)
         if receivers:

@@ -79,7 +79,7 @@ fn bent_exports_are_refused_in_part_or_whole() {
             "/entries/0/schedule/micros",
             json!(i64::MAX),
             1,
-            "100 years",
+            "the duration",
         ),
         (
             "/entries/0/schedule/micros",
@@ -204,4 +204,61 @@ fn text_stays_text() {
         Some(filled.as_str())
     );
     assert_eq!(entry["options"]["shadow"].as_str(), Some(odd));
+}
+
+/// Each kind of broker has a file that is accepted without any variable.
+#[test]
+fn every_broker_has_its_settings() {
+    for (scheme, options) in [
+        (
+            "redis",
+            json!({"global_keyprefix": "p", "visibility_timeout": 3}),
+        ),
+        ("rediss", json!({})),
+        ("sentinel", json!({"master_name": "mymaster"})),
+        ("amqp", json!({})),
+        ("amqps", json!({})),
+        ("pyamqp", json!({})),
+        (
+            "filesystem",
+            json!({"data_folder_in": "/srv/in", "data_folder_out": "/srv/out"}),
+        ),
+    ] {
+        let mut export = export();
+        export["broker"]["scheme"] = json!(scheme);
+        export["settings"]["broker_transport_options"] = options;
+        export["settings"]["sentinel_credentials"] = json!(["password"]);
+        export["settings"]["broker_use_ssl"] =
+            json!({"ssl_cert_reqs": 0, "ssl_ca_certs": "/etc/ca.pem"});
+        let (code, out, err) = import(&export.to_string());
+        assert_eq!(code, 0, "{scheme}: {err}");
+        assert!(
+            err.contains("does not verify the broker's certificate"),
+            "{err}"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &out).unwrap();
+        let checked = run(&["check", "--schedule", file.path().to_str().unwrap()]);
+        assert_eq!(checked.code, Some(0), "{scheme}: {}\n{out}", checked.stderr);
+    }
+}
+
+/// Names that occur twice, and one that is refused: the others stay.
+#[test]
+fn the_same_name_twice() {
+    let mut export = export();
+    export["entries"] = json!([
+        entry("a", 10.0),
+        entry("a", 20.0),
+        entry("b", 1e-9),
+        entry("c", 30.0)
+    ]);
+    export["entries"][0]["options"] = json!({"expires": "soon"});
+    let (code, out, err) = import(&export.to_string());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("another entry has the same name"), "{err}");
+    assert!(
+        out.ends_with("[beat_schedule.c]\ntask = \"proj.task\"\nschedule = \"30s\"\n"),
+        "{out}"
+    );
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::hostile::{entry, export};
 use crate::support::command::run;
 
-fn crontab(minute: Value, hours: &[i64]) -> Value {
+fn crontab(minute: &Value, hours: &[i64]) -> Value {
     let all = |from: i64, to: i64| (from..to).collect::<Vec<_>>();
     let hour = if hours.len() == 24 {
         json!("*")
@@ -51,7 +51,7 @@ fn differences_have_reasons() {
     let nothing = |_: &mut Value| {};
     // Spring: 02:30 does not exist; Celery fires at 03:30 summer time, we at 03:00.
     let (code, report) = verify(
-        crontab(json!(30), &[2]),
+        crontab(&json!(30), &[2]),
         "2027-03-27T12:00:00Z",
         &["2027-03-28T01:30:00Z", "2027-03-29T00:30:00Z"],
         nothing,
@@ -72,7 +72,7 @@ fn differences_have_reasons() {
     // Autumn: Celery is silent for the repeated hour.
     let quarters = ["2027-10-31T00:45:00Z", "2027-10-31T02:00:00Z"];
     let (code, report) = verify(
-        crontab(json!("*/15"), &all),
+        crontab(&json!("*/15"), &all),
         "2027-10-31T00:30:00Z",
         &quarters,
         nothing,
@@ -122,7 +122,7 @@ fn differences_have_reasons() {
     );
     // Older Celery, half a year later: with the offset of its last run.
     let (code, report) = verify(
-        crontab(json!(0), &[3]),
+        crontab(&json!(0), &[3]),
         "2027-03-20T12:00:00Z",
         &["2027-03-21T02:00:00Z", "2027-03-22T02:00:00Z"],
         |entry| {
@@ -138,7 +138,7 @@ fn differences_have_reasons() {
     );
     // No reason known.
     let (code, report) = verify(
-        crontab(json!(0), &[3]),
+        crontab(&json!(0), &[3]),
         "2026-11-20T12:00:00Z",
         &["2026-11-21T04:00:00Z"],
         nothing,

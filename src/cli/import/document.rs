@@ -23,6 +23,8 @@ pub struct Imported {
     pub entries: Vec<Draft>,
     /// Its settings.
     pub settings: Drafts,
+    /// Why it could not be loaded, when it could not.
+    pub trouble: Vec<String>,
 }
 
 impl Imported {
@@ -54,6 +56,7 @@ pub fn import(export: &Export, now: Timestamp, monitored: bool) -> Imported {
                     loaded: Some(loaded),
                     entries,
                     settings,
+                    trouble: Vec::new(),
                 };
             }
             Err(report) => report,
@@ -65,6 +68,7 @@ pub fn import(export: &Export, now: Timestamp, monitored: bool) -> Imported {
                 loaded: None,
                 entries,
                 settings,
+                trouble: report.errors.iter().map(said).collect(),
             };
         }
     }
@@ -91,15 +95,19 @@ fn take_out(report: &Report, settings: &mut Drafts, entries: &mut [Draft]) -> bo
             continue;
         }
         let key = error.key.as_deref().unwrap_or_default();
-        let found = settings.lines.iter().position(|line| {
+        let under = |line: &Line| {
             let rest = key.strip_prefix(line.path.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        });
-        if let Some(place) = found {
-            let line = settings.lines.remove(place);
-            settings
-                .refused
-                .push(format!("{}: {}", line.name, said(error)));
+        };
+        // A name that diagnostics show in another way: then all of its kind go.
+        let kin = |line: &Line| line.path.split('.').next() == key.split('.').next();
+        let exact = settings.lines.iter().any(under);
+        let before = settings.lines.len();
+        settings
+            .lines
+            .retain(|line| !if exact { under(line) } else { kin(line) });
+        if settings.lines.len() < before {
+            settings.refused.push(format!("{key}: {}", said(error)));
             changed = true;
         }
     }

@@ -81,6 +81,9 @@ pub fn write(
     )?;
     if imported.loaded.is_none() {
         writeln!(out, "error: nothing is left that makes a schedule")?;
+        for why in &imported.trouble {
+            writeln!(out, "  {}", line(why))?;
+        }
     }
     if let Some(compared) = compared {
         writeln!(out, "{}", compared.advice())?;

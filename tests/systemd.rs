@@ -12,6 +12,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
 use support::beat::{Launch, binary};
 use support::process::Signal;
 use support::repository;
@@ -157,6 +158,9 @@ fn it_tells_of_readiness_role_reloads_and_its_end() {
     let ready = manager.next(SOON).unwrap();
     assert_eq!(ready[0], "READY=1", "and nothing before it");
     assert!(ready[1].starts_with("STATUS=standby, 1 entry"), "{ready:?}");
+    let warned = |w: &Value| w["message"].as_str().unwrap().contains("as root");
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(beat.events("warning").iter().any(warned), is_root);
     let led = manager.wait_for("STATUS=leader of term 1, 1 entry, next at ");
     assert!(
         !led.contains(&"WATCHDOG=1".to_owned()),

@@ -31,6 +31,9 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
     for warning in &loaded.report.warnings {
         tracing::warn!(event = "warning", message = warning.one_line());
     }
+    if rustix::process::geteuid().is_root() {
+        tracing::warn!(event = "warning", "runs as root, which it never needs");
+    }
     // Both clients find this one; a second provider in the tree could otherwise make it a panic.
     let _ = ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread()

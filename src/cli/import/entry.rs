@@ -16,6 +16,8 @@ pub struct Around {
     pub default_queue: String,
     /// `task_serializer`, as far as it can be carried over.
     pub serializer: String,
+    /// Whether a route in the file has a serializer of its own.
+    pub routed_serializer: bool,
     /// `task_repr_maxlevels`.
     pub levels: usize,
     /// Whether `task_routes` go into the file.
@@ -87,6 +89,7 @@ pub fn draft(exported: &Exported, around: &Around) -> Draft {
         name: exported.name.clone(),
         task: exported.task.clone(),
         approximated: exported.notes.clone(),
+        notes: exported.remarks.clone(),
         refused: exported.refused.clone(),
         ..Draft::default()
     };

@@ -35,7 +35,8 @@ pub fn kept(
         let value = data::python(json);
         match name.as_str() {
             "queue" if !around.has_routes && value.as_str() == Some(&around.default_queue) => {}
-            "serializer" if value.as_str() == Some(&around.serializer) => {}
+            "serializer"
+                if !around.routed_serializer && value.as_str() == Some(&around.serializer) => {}
             "retry_policy" => put(name, plain(&without_nulls(&value)), &mut kept),
             "headers" => headers(value, entry, &mut kept),
             "link" | "link_error" | "chain" => put(name, signature::list(&value), &mut kept),

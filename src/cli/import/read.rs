@@ -91,6 +91,9 @@ pub struct Exported {
     /// What is not quite the same afterwards.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// What is worth a look although it stays the same.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// When it is due; absent when that was refused.
     pub schedule: Option<When>,
     /// Positional arguments as Celery's JSON has them.

@@ -98,6 +98,9 @@ pub fn around(export: &Export) -> Around {
             .and_then(serde_json::Value::as_u64)
             .and_then(|levels| usize::try_from(levels).ok())
             .unwrap_or(3),
+        routed_serializer: (export.task_routes.iter().flatten())
+            .flat_map(serde_json::Map::values)
+            .any(|route| route.get("serializer").is_some()),
         has_routes: export.task_routes.as_ref().is_none_or(|r| !r.is_empty()),
         exported_at: export.exported_at.0,
     }

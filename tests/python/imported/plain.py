@@ -27,7 +27,7 @@ class Config:
         Broadcast("everybody"),
     ]
     task_routes = [
-        {"plain.routed": {"queue": "urgent", "priority": 3}, "feed.*": {"queue": "feeds", "routing_key": "feed.x"}},
+        {"plain.routed": {"queue": "urgent", "priority": 3, "serializer": "yaml"}, "feed.*": {"queue": "feeds", "routing_key": "feed.x"}},
         ([(re.compile(r"(video|image)\..*"), {"queue": "made", "priority": 6})]),
     ]
     task_annotations = {"plain.annotated": {"time_limit": 12, "priority": 9}}
@@ -98,7 +98,7 @@ app.conf.beat_schedule = {
                  "options": {"priority": 0, "expires": None, "ignore_result": False, "serializer": "json"}},
     "polite": {"task": "plain.polite", "schedule": 3677},
     "routed": {"task": "plain.routed", "schedule": crontab(hour=7)},
-    "annotated": {"task": "plain.annotated", "schedule": crontab(minute="*/7", hour="22-2")},
+    "annotated": {"task": "plain.annotated", "schedule": crontab(minute="*/7", hour="22-1")},
     "feed": {"task": "feed.known", "schedule": crontab(minute=0, hour={3, 4}, day_of_month="13", day_of_week="fri")},
     "stranger": {"task": "feed.stranger", "schedule": crontab("0", "9-17", "mon-fri"),
                  "options": {"expires": 30, "headers": {"x": "{entry} {{ kept }}", "n": [1, {"a": 2.5}]}}},

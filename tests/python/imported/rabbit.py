@@ -8,6 +8,10 @@ from kombu.transport.native_delayed_delivery import declare_native_delayed_deliv
 app = Celery("rabbit", broker=os.environ["BROKER_URL"])
 
 
+def route(name, args, kwargs, options, task=None, **more):
+    return {"queue": "classic", "mandatory": False} if name == "rabbit.routed" else None
+
+
 class Config:
     task_queues = [
         Queue("quorum", Exchange("quorum", type="topic"), routing_key="quorum.#",
@@ -22,7 +26,7 @@ class Config:
     task_default_routing_key = "quorum.default"
     task_default_priority = 5
     task_send_sent_event = True
-    task_routes = {"rabbit.routed": {"queue": "classic", "mandatory": False}}
+    task_routes = [route]
 
 
 app.config_from_object(Config)

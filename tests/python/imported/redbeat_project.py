@@ -12,7 +12,7 @@ app.conf.update(
     beat_scheduler="redbeat.RedBeatScheduler",
     redbeat_redis_url=os.environ["BROKER_URL"],
     redbeat_key_prefix="app1",
-    timezone="Europe/Vienna",
+    timezone="Asia/Tokyo",
     beat_schedule={
         "static": {"task": "rb.static", "schedule": 3600.0, "args": (1,), "options": {"queue": "q1"}},
         "new": {"task": "rb.new", "schedule": crontab(minute=5)},

@@ -184,10 +184,11 @@ def problems_of_app(app, source):
             warn(f"the signal {name} has receivers; nothing sends it once `beat` is used")
 
 
-def cleanup_entry(app):
+def cleanup_entry(app, source):
     """`celery.backend_cleanup`, where Celery's beat adds it by itself."""
     try:
-        if not app.conf.result_expires or app.backend.supports_autoexpire:
+        # django-celery-beat does not ask the backend.
+        if not app.conf.result_expires or source != "django" and app.backend.supports_autoexpire:
             return None
     except Exception as error:
         warn(f"the result backend cannot be made ({type(error).__name__}), so it is not known whether "

@@ -37,6 +37,7 @@ def shelf_runs(path):
         found = [path + suffix for suffix in ("", ".db", ".dat", ".dir", ".bak", ".pag")
                  if os.path.isfile(path + suffix)]
         if not found:
+            warn(f"there is no {path!r} here, and so no last runs; --schedule-file names the file of Celery's beat")
             return {}
         for file in found:
             shutil.copy(file, folder)
@@ -172,10 +173,10 @@ def django_entries(app, how):
         last = django_instant(row.last_run_at)
         base = last or django_instant(row.date_changed, local=True)
         enabled = row.enabled
-        notes = []
+        remarks = []
         if row.one_off and row.total_run_count and enabled:
             enabled = False
-            notes.append("one_off, and it has run: it is disabled, as django-celery-beat does")
+            remarks.append("one_off, and it has run: it is disabled, as django-celery-beat does")
         start, at = django_instant(row.start_time), how["after"]
         if start is not None and last is None:
             # So that it runs at start_time.
@@ -185,7 +186,7 @@ def django_entries(app, how):
                       start_at=instant(start), end_at=instant(django_instant(expires)),
                       description=row.description or None, count=how["count"],
                       after=max(start, at) if start else at)
-        made["notes"].extend(notes)
+        made["remarks"] = remarks
         yield made
     for made in django_code_entries(app, {n: g for n, g in code.items() if n not in rows}, how):
         yield made
@@ -263,7 +264,7 @@ def main(argv):
         "beat_export": VERSION, "exported_at": instant(how["after"]), "celery": celery.__version__,
         "python": sys.version.split()[0], "app": args.app, "scheduler": source, "broker": broker(app),
         "settings": settings(app), "task_queues": queues(app), "task_routes": routes(app), "entries": entries,
-        "cleanup": None if CLEANUP in dict(app.conf.beat_schedule or {}) else cleanup_entry(app),
+        "cleanup": None if CLEANUP in dict(app.conf.beat_schedule or {}) else cleanup_entry(app, source),
         "warnings": WARNINGS,
     }
     # One entry a line, so that people can look at it.

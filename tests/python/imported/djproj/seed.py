@@ -36,7 +36,7 @@ def row(name, task="dj.known", **fields):
 minute = IntervalSchedule.objects.create(every=10, period="minutes")
 micro = IntervalSchedule.objects.create(every=2500000, period="microseconds")
 seoul = CrontabSchedule.objects.create(minute="30", hour="7", day_of_week="mon-fri", timezone="Asia/Seoul")
-paris = CrontabSchedule.objects.create(minute="0", hour="*/2", timezone="Europe/Paris")
+paris = CrontabSchedule.objects.create(minute="0", hour="*/4", timezone="Europe/Paris")
 row("interval", interval=minute, args="[1, null]", kwargs='{"k": "v"}', queue="q1", priority=7, expire_seconds=30,
     description="every ten minutes", headers='{"x": 1}')
 row("micro", interval=micro, task="dj.stranger")

@@ -429,9 +429,6 @@ impl<C: Clock> Metronome<C> {
                     self.trouble.over();
                     self.unanswered_since = None;
                     self.committed(loaded, began);
-                    let mode = Some(self.dispatcher.mode());
-                    self.mode
-                        .send_if_modified(|old| std::mem::replace(old, mode) != mode);
                     let done = self.now();
                     let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
                     let chunk = report::Chunk {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,8 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Env, Loaded, Settings};
 use crate::dispatch::Scribe;
 use crate::message::Identity;
-use crate::observe::{Facts, Systemd};
+use crate::observe::viewer::{Ear, Viewer};
+use crate::observe::{Facts, Systemd, http};
 use crate::plan::clocks::{Clocks, Reading};
 use crate::store::presence::Presence;
 
@@ -48,7 +49,8 @@ pub struct Options {
 /// Runs until SIGTERM or SIGINT; a second signal ends it at once.
 ///
 /// # Errors
-/// When signal handlers cannot be installed.
+/// When signal handlers cannot be installed, or `http_listen` cannot be bound: who set it relies on
+/// it, and would find out only when it is needed.
 pub async fn run(options: Options) -> std::io::Result<()> {
     let mut ends = Ends::install()?;
     let loaded = Arc::new(options.loaded);
@@ -70,6 +72,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             "a shadow: it connects to the store only, and publishes nothing"
         );
     }
+    let listener = settings.http_listen.map(http::bind).transpose()?;
     let links = Links::new(settings, &settings.conventions.identity.hostname);
     let facts = Arc::new(Facts::new(SystemClock.boot(), loaded.timetable.loaded_at));
     let (leadership, leads) = watch::channel(Leadership::default());
@@ -89,6 +92,18 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     let stop_firing = CancellationToken::new();
     let stop_leading = CancellationToken::new();
 
+    if let Some(listener) = listener {
+        let viewer = Viewer {
+            facts: Arc::clone(&facts),
+            schedule: schedules.clone(),
+            refused: refusals.clone(),
+            mode: modes.clone(),
+            this: this_instance(&links, settings),
+            drawn: std::sync::Mutex::default(),
+            ear: Mutex::new(Ear::new(links.remote(settings))),
+        };
+        http::serve(listener, viewer)?;
+    }
     let elector = tokio::spawn(
         Elector {
             lease: links.lease(settings),

@@ -37,6 +37,11 @@ impl<C: Clock> Metronome<C> {
         // Where store and broker are one, what fails there fails for both.
         let up = up.map(|up| if atomic { sound } else { up });
         self.facts.broker_is(up);
+        if sound {
+            let mode = Some(self.dispatcher.mode());
+            self.mode
+                .send_if_modified(|old| std::mem::replace(old, mode) != mode);
+        }
     }
 
     /// Counts a chunk that was handed over at `began`.

@@ -298,7 +298,7 @@ impl Plan {
         });
         slot.entry
             .tally
-            .stands(progress.last, slot.next, progress.count);
+            .stands(progress.anchor, progress.last, slot.next, progress.count);
         let Some(point) = point else { return };
         let mut wake = slot.entry.send_instant(point.fire_time).max(floor);
         if let Some(retry_at) = slot.retry_at {

@@ -51,6 +51,7 @@ pub struct Tally {
     /// Most entries never skip.
     skipped: OnceLock<Box<[AtomicU64; REASONS]>>,
     count: AtomicU64,
+    anchor: AtomicI64,
     last: AtomicI64,
     next: AtomicI64,
     sent_at: AtomicI64,
@@ -68,6 +69,7 @@ impl Default for Tally {
             fires: Default::default(),
             skipped: OnceLock::new(),
             count: AtomicU64::new(0),
+            anchor: AtomicI64::new(0),
             last: AtomicI64::new(NONE),
             next: AtomicI64::new(NONE),
             sent_at: AtomicI64::new(NONE),
@@ -79,8 +81,16 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Where the entry stands: its last and next fire time, and how often it was published.
-    pub fn stands(&self, last: Option<FireTime>, next: Option<FireTime>, count: u64) {
+    /// Where the entry stands: the instant its intervals count from, its last and next fire time,
+    /// and how often it was published.
+    pub fn stands(
+        &self,
+        anchor: Timestamp,
+        last: Option<FireTime>,
+        next: Option<FireTime>,
+        count: u64,
+    ) {
+        self.anchor.store(anchor.as_micros(), Relaxed);
         self.last.store(stored(last), Relaxed);
         self.next.store(stored(next), Relaxed);
         self.count.store(count, Relaxed);
@@ -139,6 +149,12 @@ impl Tally {
         self.count.load(Relaxed)
     }
 
+    /// The instant its intervals count from.
+    #[must_use]
+    pub fn anchor(&self) -> Timestamp {
+        Timestamp::from_micros(self.anchor.load(Relaxed))
+    }
+
     /// The last published fire time.
     #[must_use]
     pub fn last(&self) -> Option<FireTime> {
@@ -155,6 +171,12 @@ impl Tally {
     #[must_use]
     pub fn last_sent(&self) -> Option<(Timestamp, i64)> {
         instant(&self.sent_at).map(|at| (at, self.lag.load(Relaxed)))
+    }
+
+    /// Whether its last attempt failed.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed)
     }
 
     /// Why it fails, while it does.

@@ -9,11 +9,11 @@ use redis::{Script, Value};
 use super::fire::text;
 use super::keys::Keys;
 use super::link::Link;
+use super::records::{self, LOAD};
 use super::replicas::Replicas;
 use super::server::Dialer;
 use crate::clock::Timestamp;
-use crate::plan::record::parse_micros;
-use crate::plan::{Outcome, Recorded};
+use crate::plan::Outcome;
 use crate::store::{
     Claim, Ledger, Loaded, Paused, Reservation, Settlement, StoreError, Term, Write,
 };
@@ -26,8 +26,6 @@ static REPAIR: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua
 /// Fields of a hash and their values, as they came.
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Names asked for in one round trip.
-const LOAD: usize = 1_000;
 /// Entries recorded by one script: short enough not to hold up the server.
 const ENROLLED: usize = 200;
 
@@ -104,10 +102,7 @@ fn field(value: Option<Timestamp>) -> String {
 
 impl Ledger for RedisLedger {
     async fn load(&mut self, names: &[EntryName]) -> Result<Loaded, StoreError> {
-        let mut loaded = Loaded {
-            recorded: Vec::with_capacity(names.len()),
-            ..Loaded::default()
-        };
+        let mut loaded = Loaded::default();
         let mut pipe = redis::pipe();
         pipe.cmd("GET").arg(self.keys.birth());
         pipe.cmd("HGETALL").arg(self.keys.paused());
@@ -124,36 +119,7 @@ impl Ledger for RedisLedger {
                 Some((String::from_utf8(name).ok()?, mark))
             })
             .collect();
-        for names in names.chunks(LOAD) {
-            let mut pipe = redis::pipe();
-            for key in [
-                self.keys.last(),
-                self.keys.from(),
-                self.keys.count(),
-                self.keys.entries(),
-            ] {
-                let command = pipe.cmd("HMGET").arg(key);
-                for name in names {
-                    command.arg(&**name);
-                }
-            }
-            let [last, from, count, entries]: [Vec<Option<Vec<u8>>>; 4] = self
-                .link
-                .run(async |connection| pipe.query_async(connection).await)
-                .await?;
-            let read = |values: &[Option<Vec<u8>>], place: usize| {
-                let bytes = values.get(place).cloned().flatten().unwrap_or_default();
-                String::from_utf8(bytes).unwrap_or_default()
-            };
-            for place in 0..names.len() {
-                loaded.recorded.push(Recorded {
-                    last: parse_micros(&read(&last, place)),
-                    from: parse_micros(&read(&from, place)),
-                    count: read(&count, place).parse().unwrap_or(0),
-                    text: read(&entries, place),
-                });
-            }
-        }
+        loaded.recorded = records::read(&mut self.link, &self.keys, names).await?;
         Ok(loaded)
     }
 

@@ -5,6 +5,7 @@
 //! - [`link`]: one connection that is replaced at the first doubt;
 //! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
 //! - [`remote`]: what is said and asked without leading;
+//! - `records`: reads what is recorded of entries;
 //! - [`replicas`]: waits for them (`store_wait_replicas`);
 //! - `elsewhere`: the ledger's part when messages are published to another system.
 //!
@@ -18,6 +19,7 @@ pub mod keys;
 pub mod lease;
 pub mod ledger;
 pub mod link;
+mod records;
 pub mod remote;
 pub mod replicas;
 pub mod server;
@@ -27,4 +29,4 @@ pub use keys::Keys;
 pub use lease::RedisLease;
 pub use ledger::RedisLedger;
 pub use link::{Link, LinkError};
-pub use remote::Remote;
+pub use remote::{Overview, Remote};

@@ -9,27 +9,26 @@ use tokio::time::sleep;
 
 use super::keys::Keys;
 use super::link::Link;
+use super::records;
 use super::server::Dialer;
 use crate::plan::Recorded;
-use crate::plan::record::parse_micros;
 use crate::store::StoreError;
 use crate::store::control::{Answer, Mark, Request, Verb};
 use crate::store::presence::Presence;
+use crate::timetable::EntryName;
 
 static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/announce.lua")));
 
 /// How often a command looks whether the leader has answered.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Everything the store holds of one scheduler.
-#[derive(Debug, Default)]
-pub struct Snapshot {
+/// What the store says of a scheduler as a whole.
+#[derive(Debug, Default, Clone)]
+pub struct Overview {
     /// `<instance>/<term>`, while somebody leads.
     pub leader: Option<String>,
     /// The instances that said something.
     pub instances: Vec<Presence>,
-    /// What is recorded of each entry.
-    pub recorded: HashMap<String, Recorded>,
     /// Why entries, or `*`, are paused.
     pub paused: HashMap<String, Mark>,
 }
@@ -136,52 +135,34 @@ impl Remote {
         Ok(waiting > 0)
     }
 
-    /// Everything, for `status`.
-    pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+    /// Who leads, which instances there are, what is paused.
+    pub async fn overview(&mut self) -> Result<Overview, StoreError> {
         let (leader, instances) = self.instances().await?;
-        let mut pipe = redis::pipe();
-        for key in [
-            self.keys.last(),
-            self.keys.from(),
-            self.keys.count(),
-            self.keys.entries(),
-            self.keys.paused(),
-        ] {
-            pipe.cmd("HGETALL").arg(key);
-        }
-        let [last, from, count, entries, paused]: [HashMap<String, String>; 5] = self
+        let key = self.keys.paused();
+        let marks: HashMap<String, String> = self
             .link
-            .run(async |connection| pipe.query_async(connection).await)
+            .run(async |connection| redis::cmd("HGETALL").arg(key).query_async(connection).await)
             .await?;
-        let mut snapshot = Snapshot {
+        let mut overview = Overview {
             leader,
             instances,
-            ..Snapshot::default()
+            ..Overview::default()
         };
-        for (entry, text) in entries {
-            let recorded = Recorded {
-                last: last.get(&entry).and_then(|text| parse_micros(text)),
-                from: from.get(&entry).and_then(|text| parse_micros(text)),
-                count: count
-                    .get(&entry)
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(0),
-                text,
-            };
-            snapshot.recorded.insert(entry, recorded);
-        }
-        for (entry, text) in paused {
+        for (entry, text) in marks {
             let unknown = || Mark {
                 reason: text.clone(),
                 by: String::new(),
                 at: String::new(),
             };
-            snapshot.paused.insert(
-                entry,
-                serde_json::from_str(&text).unwrap_or_else(|_| unknown()),
-            );
+            let mark = serde_json::from_str(&text).unwrap_or_else(|_| unknown());
+            overview.paused.insert(entry, mark);
         }
-        Ok(snapshot)
+        Ok(overview)
+    }
+
+    /// What is recorded of `names`, one for each, in the same order.
+    pub async fn recorded(&mut self, names: &[EntryName]) -> Result<Vec<Recorded>, StoreError> {
+        records::read(&mut self.link, &self.keys, names).await
     }
 
     /// Asks the leader and waits for its answer; withdraws the request and returns `None` when

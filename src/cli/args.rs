@@ -69,6 +69,12 @@ pub enum Command {
         #[command(flatten)]
         whose: Whose,
     },
+    /// Ask the instance that runs here whether it is alive; its `http_listen` must be set
+    Health {
+        /// Whether it could lead, too
+        #[arg(long)]
+        ready: bool,
+    },
     /// Have the leader publish an entry once, now; its fire times do not move
     Trigger {
         /// The entry

@@ -9,6 +9,7 @@
 //! | `preview`, `rows`, `timeline` | `beat preview` and `--dry-run` |
 //! | `diff` | `beat diff` |
 //! | `status`, `control`, `remote` | `beat status`, `trigger`, `pause`, `resume` |
+//! | `health` | `beat health` |
 //! | `import` | `beat import` |
 //! | `shadow` | `beat shadow` |
 //! | `moment` | instants as they are typed |
@@ -21,6 +22,7 @@ mod check;
 mod control;
 mod daemon;
 mod diff;
+mod health;
 mod help;
 mod import;
 mod log;
@@ -113,6 +115,7 @@ pub fn execute(args: impl IntoIterator<Item = std::ffi::OsString>, io: &mut Io<'
         Some(Command::Check(args)) => check::run(&cli, args, io),
         Some(Command::Diff(args)) => diff::run(args, io),
         Some(Command::Status { format, .. }) => status::run(&cli, *format, io),
+        Some(Command::Health { ready }) => health::run(&cli, *ready, io),
         Some(Command::Trigger { entry, .. }) => control::run(&cli, Verb::Trigger, entry, "", io),
         Some(Command::Pause { what, reason, .. }) => {
             control::run(&cli, Verb::Pause, what.name(), reason, io)

@@ -10,6 +10,7 @@ use super::connection::{Connection, filled};
 use super::diagnose::{Collector, Finding, Place};
 use super::env::Env;
 use super::lint::Lint;
+use super::listen;
 use super::messages::MessageDraft;
 use super::scalar::{Zones, duration, duration_in};
 use super::settings::Settings;
@@ -151,9 +152,9 @@ impl Draft {
             "enabled" => self.enabled = item.flag(out),
             "http_listen" => {
                 if let Some(text) = filled(&item.secret(), env, out) {
-                    match listen_address(&text) {
+                    match listen::address(&text) {
                         Ok(address) => self.http_listen = address,
-                        Err(why) => item.secret().error_help(out, why, LISTEN_HELP),
+                        Err(why) => item.secret().error_help(out, why, listen::HELP),
                     }
                 }
             }
@@ -183,12 +184,12 @@ impl Draft {
         let env = around.env;
         let name = self.scheduler_name(around, out);
         if let Some(text) = env.get("BEAT_HTTP_LISTEN") {
-            match listen_address(text) {
+            match listen::address(text) {
                 Ok(address) => self.http_listen = address,
                 Err(why) => out.push(
                     Finding::error(why.replace("http_listen", "BEAT_HTTP_LISTEN"))
                         .key("http_listen")
-                        .help(LISTEN_HELP),
+                        .help(listen::HELP),
                 ),
             }
         }
@@ -315,23 +316,6 @@ pub(super) fn allow(item: &Item<'_>, out: &mut Collector) -> BTreeSet<Lint> {
         allowed.insert(lint);
     }
     allowed
-}
-
-const LISTEN_HELP: &str = "an address and a port, such as \"127.0.0.1:9400\"";
-
-/// An address and port; the empty string is off.
-fn listen_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
-    if text.is_empty() || text == "off" {
-        return Ok(None);
-    }
-    let local = text
-        .strip_prefix("localhost:")
-        .map(|port| format!("127.0.0.1:{port}"));
-    match local.as_deref().unwrap_or(text).parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err("http_listen has port 0; ports are 1 to 65535"),
-        Ok(address) => Ok(Some(address)),
-        Err(_) => Err("http_listen is no address with a port"),
-    }
 }
 
 fn unknown_setting(item: &Item<'_>, out: &mut Collector) {

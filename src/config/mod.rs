@@ -11,6 +11,7 @@
 //! | `env`, `secret` | `${VAR}`, `*_file`, text that is never shown |
 //! | `url` | broker and store URLs as plain types |
 //! | `draft`, `connection`, `transport`, `messages`, `celery_settings` | the settings, key by key |
+//! | `listen` | `http_listen`, for probes too |
 //! | `settings` | [`Settings`], what came of them |
 //! | `entry`, `keys`, `timing`, `crontab_fields`, `fingerprint` | one `[beat_schedule.NAME]` to one [`Entry`] |
 //! | `lint`, `lints` | what is allowed and still probably not meant |
@@ -31,6 +32,7 @@ mod fingerprint;
 mod keys;
 mod lint;
 mod lints;
+mod listen;
 mod messages;
 mod rotation;
 mod scalar;
@@ -56,6 +58,7 @@ pub use diagnose::{Diagnostic, Report, Severity};
 pub use env::{Env, SecretFile};
 pub use excerpt::escaped;
 pub use lint::Lint;
+pub use listen::http_listen;
 pub use rotation::Rotation;
 pub use secret::Secret;
 pub use settings::Settings;

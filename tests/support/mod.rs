@@ -1,6 +1,6 @@
 //! What the integration tests share: real servers, the built binary, real workers, faults.
 //!
-//! `servers` Redis and replicas · `sentinel` · `rabbit` RabbitMQ · `beat` the daemon under test · `cluster` several of it · `command` its other commands · `worker` a Celery
+//! `servers` Redis and replicas · `sentinel` · `rabbit` RabbitMQ · `beat` the daemon under test · `cluster` several of it · `command` its other commands · `http` its listener · `worker` a Celery
 //! worker · `queue` what arrived at the broker · `proxy` faults between a client and its server · `clock` a wall
 //! clock that a test moves. `tzdata` pinned zone data, which needs nothing of the rest · `process` and `wait` are below them all.
 //!
@@ -22,6 +22,7 @@ pub mod beat;
 pub mod clock;
 pub mod cluster;
 pub mod command;
+pub mod http;
 pub mod process;
 pub mod proxy;
 pub mod queue;

@@ -455,9 +455,9 @@ fn rules_and_dashboard_name_metrics_that_exist() {
     let (_beat, http) = start(&redis);
     let text = http.get("/metrics").body;
     let named = families(&text);
+    let word = regex::Regex::new(r"\bbeat_[a-z_]+").unwrap();
     for file in ["monitoring/alerts.yaml", "monitoring/dashboard.json"] {
         let content = std::fs::read_to_string(repository(file)).unwrap();
-        let word = regex::Regex::new(r"\bbeat_[a-z_]+").unwrap();
         let mut found = 0;
         for name in word.find_iter(&content).map(|m| m.as_str()) {
             let family = ["_bucket", "_sum", "_count"]

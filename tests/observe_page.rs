@@ -31,7 +31,7 @@ fn drawn(http: Http) -> (String, String) {
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("http://127.0.0.1:{}/", http.0))
         .output()
-        .expect("chromium can be started");
+        .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }

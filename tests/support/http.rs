@@ -30,7 +30,7 @@ impl Http {
         (launch, Self(port))
     }
 
-    pub fn connect(&self) -> std::io::Result<TcpStream> {
+    pub fn connect(self) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", self.0))?;
         stream.set_read_timeout(Some(Duration::from_secs(15)))?;
         stream.set_write_timeout(Some(Duration::from_secs(15)))?;
@@ -38,7 +38,7 @@ impl Http {
     }
 
     /// Sends `request` as it is, and reads until the connection is closed.
-    pub fn send(&self, request: &[u8]) -> Answer {
+    pub fn send(self, request: &[u8]) -> Answer {
         let mut bytes = Vec::new();
         if let Ok(mut stream) = self.connect() {
             // Either may fail when the server closes at once.
@@ -49,9 +49,10 @@ impl Http {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let head = head.to_lowercase();
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok());
-        let body = match head.contains("transfer-encoding: chunked") {
-            true => unchunked(body),
-            false => body.to_owned(),
+        let body = if head.contains("transfer-encoding: chunked") {
+            unchunked(body)
+        } else {
+            body.to_owned()
         };
         Answer {
             status: status.unwrap_or(0),
@@ -61,20 +62,20 @@ impl Http {
     }
 
     /// Asks with a method and a target.
-    pub fn ask(&self, method: &str, target: &str) -> Answer {
+    pub fn ask(self, method: &str, target: &str) -> Answer {
         self.send(format!("{method} {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
     }
 
-    pub fn get(&self, target: &str) -> Answer {
+    pub fn get(self, target: &str) -> Answer {
         self.ask("GET", target)
     }
 
-    pub fn status(&self) -> Value {
+    pub fn status(self) -> Value {
         serde_json::from_str(&self.get("/status.json").body).expect("JSON")
     }
 
     /// The value of a metric, with its labels as they are written.
-    pub fn metric(&self, name: &str) -> f64 {
+    pub fn metric(self, name: &str) -> f64 {
         let text = self.get("/metrics").body;
         let line = text
             .lines()
@@ -85,7 +86,7 @@ impl Http {
     }
 
     /// Waits until `probe` finds what it looks for in the status.
-    pub fn wait_for<T>(&self, what: &str, probe: impl Fn(&Value) -> Option<T>) -> T {
+    pub fn wait_for<T>(self, what: &str, probe: impl Fn(&Value) -> Option<T>) -> T {
         wait_for(what, Duration::from_secs(20), || {
             let body = self.get("/status.json").body;
             probe(&serde_json::from_str(&body).ok()?)

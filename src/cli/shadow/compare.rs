@@ -81,9 +81,14 @@ pub enum Hopeless {
     TooMany,
 }
 
-/// Compares, reading times without a zone as those of the zone among `zones` by which most match.
-pub fn compare<'a>(question: &Question<'a>, zones: &[Zone]) -> Result<Comparison<'a>, Hopeless> {
-    let mut best: Option<((u64, u64), Comparison<'a>)> = None;
+/// Compares, reading times without a zone as those of the zone among `zones` by which most match,
+/// and nothing is later than `now`, µs.
+pub fn compare<'a>(
+    question: &Question<'a>,
+    zones: &[Zone],
+    now: i64,
+) -> Result<Comparison<'a>, Hopeless> {
+    let mut best: Option<((u64, u64, bool), Comparison<'a>)> = None;
     let mut hopeless = Hopeless::Undated;
     for zone in zones {
         let comparison = match question.compare(zone) {
@@ -101,8 +106,13 @@ pub fn compare<'a>(question: &Question<'a>, zones: &[Zone]) -> Result<Comparison
                 fixed += row.pairing.matched;
             }
         }
-        if best.as_ref().is_none_or(|(most, _)| (fixed, all) > *most) {
-            best = Some(((fixed, all), comparison));
+        // No log is written ahead of time.
+        let past = comparison.period.1 <= now;
+        if best
+            .as_ref()
+            .is_none_or(|(most, _)| (fixed, all, past) > *most)
+        {
+            best = Some(((fixed, all, past), comparison));
         }
     }
     best.map(|(_, comparison)| comparison).ok_or(hopeless)

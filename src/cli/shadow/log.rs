@@ -136,8 +136,8 @@ impl Log {
         }
     }
 
-    /// A fire of this program: when it was, or would have been, sent. Jitter is left out, which
-    /// Celery does not have: the lag counts from behind it.
+    /// A fire of this program, by its fire time: Celery has no jitter, and what a shadow made up for
+    /// when it started was sent by Celery in time.
     fn take_own(&mut self, record: &Value) {
         let Some(entry) = record["entry"].as_str() else {
             return;
@@ -149,15 +149,7 @@ impl Log {
             entry: Some(cut(entry)),
             task: cut(record["task"].as_str().unwrap_or_default()),
         };
-        let lag = record["lag_ms"].as_f64().unwrap_or(0.0).clamp(-1e9, 1e12);
-        #[expect(clippy::cast_possible_truncation, reason = "clamped")]
-        let at = record["fire_time"]
-            .as_str()
-            .and_then(stamp::of_text)
-            .map(|at| Stamp {
-                micros: at.micros.saturating_add((lag * 1e3) as i64),
-                ..at
-            });
+        let at = record["fire_time"].as_str().and_then(stamp::of_text);
         self.send(name, at);
     }
 

@@ -105,7 +105,7 @@ fn compare(cli: &Cli, args: &CompareArgs, io: &mut Io<'_>) -> io::Result<u8> {
         None if celery.has_local_times() => likely(zone, timetable),
         None => vec![Zone::utc()],
     };
-    let comparison = match compare::compare(&question, &zones) {
+    let comparison = match compare::compare(&question, &zones, io.clock.wall().as_micros()) {
         Ok(comparison) => comparison,
         Err(why) => {
             writeln!(io.err, "error: {why}")?;

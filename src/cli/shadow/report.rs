@@ -59,7 +59,7 @@ impl Report<'_> {
         let mut remarks = Vec::new();
         if self.log.has_local_times() {
             let why = if self.guessed_zone {
-                "most matches that way; --timezone says otherwise"
+                "it fits best; --timezone says otherwise"
             } else {
                 "by --timezone"
             };

@@ -131,7 +131,10 @@ fn django(settings: &[(&str, &str)], zone: &str) {
     let imported = project.import();
     assert_eq!(under(&imported.report, "approximated:"), [""; 0]);
     assert!(imported.report.contains("one_off, and it has run"));
-    assert_eq!(under(&imported.report, "refused:"), ["broken (dj.known)"]);
+    assert_eq!(
+        under(&imported.report, "refused:"),
+        ["broken kwargs (dj.known)", "broken (dj.known)"]
+    );
     for said in [
         "schedule = { at = 2035-01-01T00:00:00Z }",
         "end_at = 2040-01-01T00:00:00Z",
@@ -139,6 +142,8 @@ fn django(settings: &[(&str, &str)], zone: &str) {
         "[beat_schedule.\"one off\"]\ntask = \"dj.known\"\nschedule = { minute = \"0\", hour = \"*/4\" }\nmax_runs = 1",
         "# [beat_schedule.\"celery.backend_cleanup\"]",
         "[beat_schedule.\"from code\"]",
+        "description = \"not now\"\ntask = \"dj.known\"\nschedule = \"10m\"\nenabled = false",
+        "options = { queue = \"celery\", expires = 25, time_limit = 10, ignore_result = true }",
     ] {
         assert!(imported.toml.contains(said), "{said}\n{}", imported.toml);
     }

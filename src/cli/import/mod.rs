@@ -91,7 +91,10 @@ fn text_of(path: &Path) -> Result<String, String> {
     };
     read.map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(format!(
+            "is larger than {} MiB; the script takes --fires 0, which makes it smaller",
+            MAX_BYTES >> 20
+        ));
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

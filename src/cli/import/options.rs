@@ -35,6 +35,10 @@ pub fn kept(
         let value = data::python(json);
         match name.as_str() {
             "queue" if !around.has_routes && value.as_str() == Some(&around.default_queue) => {}
+            // Forms of Django leave empty strings; Celery takes them as not given.
+            "queue" if blank(Some(json)) => {}
+            "exchange" | "routing_key"
+                if blank(options.get("exchange")) && blank(options.get("routing_key")) => {}
             "serializer"
                 if !around.routed_serializer && value.as_str() == Some(&around.serializer) => {}
             "retry_policy" => put(name, plain(&without_nulls(&value)), &mut kept),
@@ -60,6 +64,10 @@ pub fn kept(
         }
     }
     kept
+}
+
+fn blank(value: Option<&serde_json::Value>) -> bool {
+    value.is_none_or(|value| value.is_null() || value.as_str() == Some(""))
 }
 
 fn plain(value: &Value) -> Result<toml::Value, String> {

@@ -15,6 +15,7 @@ app.conf.update(
     timezone="Asia/Tokyo",
     beat_schedule={
         "static": {"task": "rb.static", "schedule": 3600.0, "args": (1,), "options": {"queue": "q1"}},
+        "off in code": {"task": "rb.new", "schedule": 600.0, "enabled": False},
         "new": {"task": "rb.new", "schedule": crontab(minute=5)},
     },
 )

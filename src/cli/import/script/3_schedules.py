@@ -137,8 +137,8 @@ def export(app, source, name, task, schedule, args, kwargs, options, after, last
         return None
 
     made["schedule"] = attempt("schedule", lambda: schedule_table(app, schedule, notes))
-    for place, items in (("args", enumerate(args or ())), ("kwargs", (kwargs or {}).items())):
-        attempt(place, lambda: [plain(item, f"{place}[{key!r}]") for key, item in items])
+    attempt("args", lambda: [plain(item, f"args[{place}]") for place, item in enumerate(args or ())])
+    attempt("kwargs", lambda: [plain(item, f"kwargs[{key!r}]") for key, item in dict(kwargs or {}).items()])
     if made["refused"]:
         return made
     resolved = attempt("options", lambda: routed(app, task, list(args or ()), dict(kwargs or {}), dict(options or {})))

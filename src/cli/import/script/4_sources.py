@@ -10,6 +10,13 @@ def code_entry(app, name, given):
     return entry
 
 
+def without(given, key):
+    """An entry of the code without a key that only its scheduler knows, and that key's value."""
+    if not isinstance(given, dict) or key not in given:
+        return given, None
+    return {name: value for name, value in given.items() if name != key}, given[key]
+
+
 def broken(name, given, source, error):
     task = given.get("task") if isinstance(given, dict) else None
     return {"name": str(name), "source": source, "task": str(task or ""), "notes": [], "refused": [
@@ -109,6 +116,7 @@ def redbeat_entries(app, how):
 def code_entries_of_redbeat(app, how, code, stored, encoder, decoder):
     """Entries of the code: redbeat saves them anew when it starts, and reads them back from Redis."""
     for name, given in code.items():
+        given, enabled = without(given, "enabled")
         try:
             entry = code_entry(app, name, given)
             fields = ("task", "schedule", "args", "kwargs", "options")
@@ -124,7 +132,8 @@ def code_entries_of_redbeat(app, how, code, stored, encoder, decoder):
             notes = f"redbeat cannot store it ({type(error).__name__}: {error}), so it has not run so far"
         _, base, count = stored.get(str(name), (None, None, 0))
         done = export(app, "beat_schedule", name, made["task"], made["schedule"], made["args"], made["kwargs"],
-                      made["options"], base=base, last=base if count else None, runs=count, **how)
+                      made["options"], base=base, last=base if count else None, runs=count,
+                      enabled=enabled, **how)
         done["notes"].extend([notes] if notes else [])
         yield done
 
@@ -195,6 +204,8 @@ def django_entries(app, how):
 def django_code_entries(app, code, how):
     """Entries of the code that are no rows yet: Celery's beat makes rows of them when it starts."""
     for name, given in code.items():
+        given, enabled = without(given, "enabled")
+        given, description = without(given, "description")
         try:
             entry = code_entry(app, name, given)
         except Exception as error:
@@ -205,7 +216,8 @@ def django_code_entries(app, code, how):
         if entry.options.get("expire_seconds"):
             kept["expires"] = entry.options["expire_seconds"]
         lost = sorted(set(entry.options) - set(kept) - {"expire_seconds"})
-        made = export(app, "beat_schedule", name, entry.task, entry.schedule, entry.args, entry.kwargs, kept, **how)
+        made = export(app, "beat_schedule", name, entry.task, entry.schedule, entry.args, entry.kwargs, kept,
+                      enabled=enabled, description=description, **how)
         if lost:
             made["notes"].append(f"django-celery-beat drops the option {', '.join(lost)}, and so it is left out")
         yield made

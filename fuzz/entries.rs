@@ -11,6 +11,7 @@ use beat::plan::record::parse_micros;
 use beat::plan::{Action, Outcome, Plan, Record, Recorded, enrol};
 use beat::schedule::{Crontab, Rrule, Schedule, Zone, parse_duration};
 use beat::store::control::Request;
+use beat::store::file::socket::Asked;
 use uuid::Uuid;
 
 /// 2026-11-20T12:00:00Z.
@@ -92,7 +93,8 @@ pub fn urls(data: &[u8]) {
 
 /// What stands in the store: records, times, counts, requests.
 ///
-/// Lines: record, last, from, count, then the fields of a request.
+/// Lines: record, last, from, count, id and fields of a request; each line is a request to a socket
+/// as well.
 pub fn stored(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut lines = text.split('\n');
@@ -134,4 +136,9 @@ pub fn stored(data: &[u8]) {
     let id = line().to_owned();
     let fields: Vec<String> = lines.map(str::to_owned).collect();
     let _ = Request::read(id, &fields).asked_at();
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(Asked::Request(fields)) = Asked::read(line) {
+            let _ = Request::read("1-1".to_owned(), &fields).asked_at();
+        }
+    }
 }

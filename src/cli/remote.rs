@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Cli, Io, code, nobody, refuse};
 use crate::config::{Loaded, StoreLocation};
+use crate::store::AnyRemote;
+use crate::store::file::socket::FileRemote;
 use crate::store::redis::{Keys, Remote, server::Dialer};
 
 /// Each call to the store ends within this.
@@ -14,21 +16,20 @@ const DEADLINE: Duration = Duration::from_secs(3);
 pub fn with<T>(
     cli: &Cli,
     io: &mut Io<'_>,
-    work: impl AsyncFnOnce(Remote, &Loaded) -> T,
+    work: impl AsyncFnOnce(AnyRemote, &Loaded) -> T,
 ) -> Result<(T, Loaded), u8> {
     let loaded = cli
         .load(io.env, &nobody(), io.clock, cli.purpose())
         .map_err(|report| refuse(&report, io).unwrap_or(code::INVALID))?;
-    let StoreLocation::Redis(servers) = &loaded.settings.store else {
-        let _ = writeln!(
-            io.err,
-            "error: the store is a file; this command needs a store in Redis"
-        );
-        return Err(code::FAILED);
+    let remote = match &loaded.settings.store {
+        StoreLocation::File(path) => AnyRemote::There(FileRemote::new(path)),
+        StoreLocation::Redis(servers) => {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let keys = Keys::new(&loaded.settings.state_key_prefix, &loaded.settings.name);
+            let remote = Remote::new(Dialer::new(servers), keys, DEADLINE);
+            AnyRemote::Redis(Box::new(remote))
+        }
     };
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let keys = Keys::new(&loaded.settings.state_key_prefix, &loaded.settings.name);
-    let remote = Remote::new(Dialer::new(servers), keys, DEADLINE);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

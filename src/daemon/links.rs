@@ -11,7 +11,7 @@ use crate::dispatch::{
 };
 use crate::store::file::FileStore;
 use crate::store::redis::{Keys, Link, RedisLease, RedisLedger, Remote, server::Dialer};
-use crate::store::{AnyLease, AnyLedger};
+use crate::store::{AnyLease, AnyLedger, AnyRemote};
 
 /// How this instance reaches its store; the same files and the same identity for its whole life.
 #[derive(Debug, Clone)]
@@ -103,6 +103,29 @@ impl Links {
             )),
             StoreLocation::File(_) => None,
         }
+    }
+
+    /// The same for whatever store there is, and for itself alone where it is a file.
+    #[must_use]
+    pub fn any_remote(&self, settings: &Settings) -> AnyRemote {
+        match (self.remote(settings), &self.file, &settings.store) {
+            (Some(remote), ..) => AnyRemote::Redis(Box::new(remote)),
+            (None, Some(file), _) => AnyRemote::Here(file.clone()),
+            (None, None, StoreLocation::File(path)) => {
+                AnyRemote::Here(FileStore::new(path.clone()))
+            }
+            (None, None, StoreLocation::Redis(servers)) => AnyRemote::Redis(Box::new(Remote::new(
+                store_dialer(settings, servers),
+                keys(settings),
+                deadline(settings),
+            ))),
+        }
+    }
+
+    /// The file that is the store.
+    #[must_use]
+    pub fn file(&self) -> Option<&FileStore> {
+        self.file.as_ref()
     }
 
     /// What publishes and records as `settings` say.

@@ -5,6 +5,7 @@
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
 //! - [`presence`] tells the other instances about this one;
 //! - [`control`] carries out what operators ask;
+//! - [`desk`] takes such requests where the store is a file;
 //! - [`reload`] watches the schedule and offers what it compiled;
 //! - [`links`] builds store and broker from the settings;
 //! - [`trouble`] says once that commits fail, and paces the attempts;
@@ -14,6 +15,7 @@
 
 pub mod backoff;
 pub mod control;
+pub mod desk;
 pub mod elector;
 pub mod links;
 pub mod metronome;

@@ -13,8 +13,8 @@ use super::report;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::observe::Facts;
+use crate::store::AnyRemote;
 use crate::store::presence::Presence;
-use crate::store::redis::Remote;
 
 /// How long a standby may run another schedule than the leader before it says so: a new file
 /// reaches instances at different times.
@@ -25,7 +25,7 @@ const FORGOTTEN: Duration = Duration::from_secs(86_400);
 /// The task that announces this instance.
 pub struct Announcer<C> {
     /// The store.
-    pub remote: Remote,
+    pub remote: AnyRemote,
     /// Everything but what changes.
     pub this: Presence,
     /// What this instance is.

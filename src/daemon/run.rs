@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::control::Listener;
+use super::desk::Desk;
 use super::elector::{Elector, Leadership};
 use super::links::Links;
 use super::metronome::Metronome;
@@ -90,6 +92,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         schedules.clone(),
     );
     let stop_firing = CancellationToken::new();
+    let mut desks = JoinSet::new();
     let stop_leading = CancellationToken::new();
 
     if let Some(listener) = listener {
@@ -100,7 +103,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             mode: modes.clone(),
             this: this_instance(&links, settings),
             drawn: std::sync::Mutex::default(),
-            ear: Mutex::new(Ear::new(links.remote(settings))),
+            ear: Mutex::new(Ear::new(links.any_remote(settings))),
         };
         http::serve(listener, viewer)?;
     }
@@ -126,10 +129,20 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             stop: stop_firing.clone(),
         };
         tokio::spawn(listener.run());
+    } else if let Some(store) = links.file() {
+        let desk = Desk {
+            store: store.clone(),
+            path: store.socket(),
+            leadership: leads.clone(),
+            requests,
+            stop: stop_firing.clone(),
+            clock: SystemClock,
+        };
+        desks.spawn(desk.run());
     }
-    let announcer = links.remote(settings).map(|remote| {
-        let announcer = Announcer {
-            remote,
+    let announcer = tokio::spawn(
+        Announcer {
+            remote: links.any_remote(settings),
             this: this_instance(&links, settings),
             leadership: leads.clone(),
             schedule: schedules.clone(),
@@ -138,9 +151,9 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             facts: Arc::clone(&facts),
             stop: stop_leading.clone(),
             clock: SystemClock,
-        };
-        tokio::spawn(announcer.run())
-    });
+        }
+        .run(),
+    );
     let metronome = tokio::spawn(
         Metronome {
             clock: SystemClock,
@@ -192,11 +205,11 @@ pub async fn run(options: Options) -> std::io::Result<()> {
     let in_order = async {
         stop_firing.cancel();
         let _ = timeout(PATIENCE, metronome).await;
+        // While the file is held, so that no socket of a successor is removed.
+        let _ = timeout(FAREWELL, desks.join_all()).await;
         stop_leading.cancel();
         let _ = timeout(PATIENCE, elector).await;
-        if let Some(announcer) = announcer {
-            let _ = timeout(FAREWELL, announcer).await;
-        }
+        let _ = timeout(FAREWELL, announcer).await;
         let _ = reload.await;
         if let Some(notifier) = notifier {
             let _ = timeout(FAREWELL, notifier).await;

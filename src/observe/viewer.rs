@@ -11,9 +11,9 @@ use super::page::Timeline;
 use super::view::{Known, Own, View};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::store::StoreError;
 use crate::store::presence::Presence;
-use crate::store::redis::{Overview, Remote};
+use crate::store::redis::Overview;
+use crate::store::{AnyRemote, StoreError};
 use crate::timetable::{EntryName, Fingerprint};
 
 /// How long what the store said is as good as new.
@@ -55,8 +55,7 @@ pub struct Viewer {
 
 /// What was heard of the store.
 pub struct Ear {
-    /// Nothing where the store is a file.
-    remote: Option<Remote>,
+    remote: AnyRemote,
     overview: Arc<Overview>,
     up: bool,
     asked: Option<Duration>,
@@ -68,7 +67,7 @@ pub struct Ear {
 impl Ear {
     /// Nothing heard yet.
     #[must_use]
-    pub fn new(remote: Option<Remote>) -> Self {
+    pub fn new(remote: AnyRemote) -> Self {
         Self {
             remote,
             overview: Arc::default(),
@@ -81,14 +80,11 @@ impl Ear {
 
     /// Asks for the overview, unless it is fresh.
     async fn listen(&mut self) {
-        let Some(remote) = &mut self.remote else {
-            return;
-        };
         let boot = SystemClock.boot();
         if self.asked.is_some_and(|asked| boot < asked + FRESH) {
             return;
         }
-        let heard = timeout(PATIENCE, remote.overview()).await;
+        let heard = timeout(PATIENCE, self.remote.overview()).await;
         // After the answer: a store that is slow to fail is not asked all the time.
         self.asked = Some(SystemClock.boot());
         self.up = matches!(heard, Ok(Ok(_)));
@@ -99,9 +95,10 @@ impl Ear {
 
     /// Asks where all entries stand, unless that is known: a leader, of `term`, asks once.
     async fn listen_long(&mut self, loaded: &Loaded, term: Option<u64>) {
-        let Some(remote) = self.remote.as_mut().filter(|_| self.up) else {
+        if !self.up {
             return;
-        };
+        }
+        let remote = &mut self.remote;
         let (digest, began) = (loaded.timetable.digest, SystemClock.boot());
         if let Some((of, as_of, fresh_until)) = self.known_for
             && of == digest
@@ -147,7 +144,7 @@ impl Viewer {
         let believed = self.facts.store_up() == Some(true);
         let view = View {
             overview: Arc::clone(&ear.overview),
-            store_up: believed && (ear.up || ear.remote.is_none()),
+            store_up: believed && ear.up,
             known,
             own: Some(self.own(&loaded, leads, term)),
             now: SystemClock.wall(),

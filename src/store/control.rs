@@ -138,6 +138,18 @@ pub struct Mark {
     pub at: String,
 }
 
+impl Mark {
+    /// Reads a stored mark; any other text is taken for the reason.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_else(|_| Self {
+            reason: text.to_owned(),
+            by: String::new(),
+            at: String::new(),
+        })
+    }
+}
+
 /// What the leader decided about a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -177,4 +189,11 @@ pub enum Carried {
     AllPaused,
     /// The queue refused the message; nothing was written.
     Refused(String),
+}
+
+/// The place of a request among all, by its id `<ms>-<n>`.
+#[must_use]
+pub fn place(id: &str) -> (u64, u64) {
+    let (ms, n) = id.split_once('-').unwrap_or((id, ""));
+    (ms.parse().unwrap_or(0), n.parse().unwrap_or(0))
 }

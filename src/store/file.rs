@@ -4,6 +4,9 @@
 //! disk is full it goes on, says so once, and writes everything down as soon as that works again.
 //! A database that cannot be read is set aside, never deleted.
 
+pub mod desk;
+pub mod socket;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,6 @@ use redb::{Database, DatabaseError, ReadableTable, StorageError, TableDefinition
 use rustix::fs::{FlockOperation, flock};
 use tokio::task::spawn_blocking;
 
-use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Paused, Renewal, Reservation, Settlement, StoreError,
@@ -31,6 +33,7 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct FileStore {
     path: PathBuf,
     open: Arc<Mutex<Option<Open>>>,
+    desk: Arc<Mutex<desk::Desk>>,
 }
 
 /// What the holder of the lock has in hand.
@@ -51,7 +54,14 @@ impl FileStore {
         Self {
             path,
             open: Arc::default(),
+            desk: Arc::default(),
         }
+    }
+
+    /// Where the holder of the file listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket::socket_path(&self.path)
     }
 
     /// Both halves of the store.
@@ -365,13 +375,5 @@ impl Ledger for FileLedger {
 
     async fn repair(&mut self, term: Term) -> Result<Vec<String>, StoreError> {
         self.0.with(term, |_| Vec::new())
-    }
-}
-
-impl FileLedger {
-    /// See [`super::AnyLedger::obey`].
-    pub async fn obey(&mut self, term: Term, order: &Order) -> Result<Carried, StoreError> {
-        let (store, order) = (self.0.clone(), order.clone());
-        blocking(move || store.with(term, |tables| tables.obey(&order))).await
     }
 }

@@ -236,7 +236,8 @@ impl AnyLedger {
     pub async fn waiting(&mut self) -> Result<(Vec<Request>, Timestamp), StoreError> {
         match self {
             Self::Redis(ledger) => ledger.waiting().await,
-            Self::File(_) | Self::Memory(_) => Ok((Vec::new(), Timestamp::EPOCH)),
+            Self::File(ledger) => Ok(ledger.waiting()),
+            Self::Memory(_) => Ok((Vec::new(), Timestamp::EPOCH)),
         }
     }
 

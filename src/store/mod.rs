@@ -4,7 +4,8 @@
 //! - [`file`]: an embedded database with a lock, for the instances of one host;
 //! - [`memory`]: a double for tests of the loop.
 //!
-//! [`control`] is what operators ask of the leader.
+//! [`control`] is what operators ask of the leader; [`remote`] is how they, and instances that do not
+//! lead, speak to the store.
 //!
 //! [`Lease`] and [`Ledger`] are the seams; one conformance suite runs on every implementation.
 //! May depend on `plan`, `timetable`, `config` and what is below them.
@@ -16,12 +17,14 @@ pub mod ledger;
 pub mod memory;
 pub mod presence;
 pub mod redis;
+pub mod remote;
 pub mod tables;
 
 use std::fmt;
 
 pub use lease::{AnyLease, Campaign, Lease, Renewal};
 pub use ledger::{AnyLedger, Claim, FRESH, Ledger, Loaded, Paused, Reservation, Settlement, Write};
+pub use remote::AnyRemote;
 
 /// Number of a leader's time in office; it grows with each election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

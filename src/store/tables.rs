@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::control::{Carried, Decision, Order};
+use super::control::{Carried, Decision, Order, place};
 use super::{Claim, FRESH, Loaded, Paused, Reservation, Settlement, Term, Write};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
@@ -335,12 +335,6 @@ impl Tables {
         self.set(Table::Last, entry, fire_time.as_micros().to_string());
         self.set(Table::Count, entry, count.to_string());
     }
-}
-
-/// The place of a request among all, `<ms>-<n>`.
-fn place(id: &str) -> (u64, u64) {
-    let (ms, n) = id.split_once('-').unwrap_or((id, ""));
-    (ms.parse().unwrap_or(0), n.parse().unwrap_or(0))
 }
 
 /// Terms are never used twice, so a term names its holder.

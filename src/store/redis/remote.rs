@@ -149,13 +149,7 @@ impl Remote {
             ..Overview::default()
         };
         for (entry, text) in marks {
-            let unknown = || Mark {
-                reason: text.clone(),
-                by: String::new(),
-                at: String::new(),
-            };
-            let mark = serde_json::from_str(&text).unwrap_or_else(|_| unknown());
-            overview.paused.insert(entry, mark);
+            overview.paused.insert(entry, Mark::read(&text));
         }
         Ok(overview)
     }

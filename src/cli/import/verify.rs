@@ -264,9 +264,9 @@ impl Told<'_> {
         }
     }
 
-    /// Whether each has a fire within an hour of `at`.
+    /// Whether each has a fire within two hours of `at`.
     fn has_shifted(&self, at: FireTime) -> bool {
-        let near = |other: &FireTime| other.micros_since(at).abs() <= HOUR;
+        let near = |other: &FireTime| other.micros_since(at).abs() <= 2 * HOUR;
         self.both.iter().all(|times| times.iter().any(near))
     }
 

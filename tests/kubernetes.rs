@@ -7,18 +7,26 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::beat::Launch;
 use support::command::run_with;
+use support::http::Http;
+use support::servers::Redis;
+use support::wait::wait_for;
 use support::{repository, venv};
 
 const BASES: [&str; 2] = ["base-one", "base-two"];
 
 /// Kubernetes' oldest version that providers still run, and the newest one.
 const VERSIONS: &str = "1.29,1.37";
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// Base and file name → its documents; each is valid by the schemas.
 static MANIFESTS: LazyLock<BTreeMap<(String, String), Vec<Value>>> = LazyLock::new(|| {
@@ -215,4 +223,73 @@ fn the_schedule_of_the_config_map_is_valid() {
             );
         }
     }
+}
+
+/// A folder as the kubelet mounts a `ConfigMap`: files are links through `..data`, which each edit swaps.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn of(text: &str) -> Self {
+        let mounted = Self(tempfile::tempdir().unwrap());
+        mounted.swap("..1", text);
+        symlink("..data/beat.toml", mounted.0.path().join("beat.toml")).unwrap();
+        mounted
+    }
+
+    fn swap(&self, version: &str, text: &str) {
+        let folder = self.0.path();
+        std::fs::create_dir(folder.join(version)).unwrap();
+        std::fs::write(folder.join(version).join("beat.toml"), text).unwrap();
+        symlink(version, folder.join("..data_tmp")).unwrap();
+        std::fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    }
+}
+
+#[test]
+fn probes_and_edits_work_as_the_manifests_say() {
+    assert_eq!(container("base-one"), container("base-two"));
+    let container = container("base-two");
+    let port = &container["ports"][0];
+    assert_eq!(
+        container["env"],
+        json!([{"name": "BEAT_HTTP_LISTEN", "value": format!("0.0.0.0:{}", port["containerPort"])}])
+    );
+    let path = |probe: &str| {
+        let get = &container[probe]["httpGet"];
+        assert_eq!(get["port"], port["name"]);
+        get["path"].as_str().unwrap()
+    };
+
+    let mut redis = Redis::start();
+    let secret = tempfile::tempdir().unwrap();
+    let mount = container["volumeMounts"][1]["mountPath"].as_str().unwrap();
+    std::fs::write(secret.path().join("broker_url"), redis.url()).unwrap();
+    let text = manifest("base-two", "configmap.yaml")["data"]["beat.toml"]
+        .as_str()
+        .unwrap()
+        .replace(mount, secret.path().to_str().unwrap());
+    let mounted = Mounted::of(&text);
+    // The port of the test, not the manifest's, which may be taken on this machine.
+    let (launch, http) = Http::of(Launch::file(mounted.0.path()));
+    let mut beat = launch.start();
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        wait_for(probe, SOON, || {
+            (http.get(path(probe)).status == 200).then_some(())
+        });
+    }
+
+    mounted.swap("..2", &text.replace("*/5", "*/7"));
+    let reloaded = beat.wait_for_event("reloaded", SOON);
+    assert_eq!(reloaded["changed"], "add-every-five-minutes");
+
+    redis.stop();
+    wait_for("not ready without Redis", SOON, || {
+        (http.get(path("readinessProbe")).status == 503).then_some(())
+    });
+    assert_eq!(http.get(path("livenessProbe")).status, 200, "but alive");
+    let patience = pod("base-two")["terminationGracePeriodSeconds"].as_u64();
+    assert!(
+        beat.terminate(Duration::from_secs(patience.unwrap()))
+            .success()
+    );
 }

@@ -24,10 +24,13 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
         Ok(loaded) => loaded,
         Err(report) => return refuse(&report, io).unwrap_or(code::INVALID),
     };
-    if let Err(why) = log::start(cli.log_format, io.env) {
-        let _ = writeln!(io.err, "error: BEAT_LOG: {why}");
-        return code::INVALID;
-    }
+    let _log = match log::start(cli.log_format, io.env) {
+        Ok(log) => log,
+        Err(why) => {
+            let _ = writeln!(io.err, "error: {why}");
+            return code::INVALID;
+        }
+    };
     for warning in &loaded.report.warnings {
         tracing::warn!(event = "warning", message = warning.one_line());
     }

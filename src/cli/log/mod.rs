@@ -1,4 +1,10 @@
 //! The log: lines for people on a terminal, one JSON object a line otherwise, both on stderr.
+//!
+//! - [`json`]: the lines for machines;
+//! - [`sink`]: writes them beside the work.
+
+mod json;
+mod sink;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal};
@@ -14,35 +20,36 @@ use tracing_subscriber::registry::LookupSpan;
 use super::LogFormat;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Env, escaped};
+use json::Json;
+pub use sink::Flush;
+use sink::Sink;
 
 /// What is logged unless `BEAT_LOG` says otherwise.
 const FILTER: &str = "warn,beat=info";
 
-/// Starts logging; `format` is what was asked for on the command line or by `BEAT_LOG_FORMAT`.
+/// Starts logging until the returned value is dropped; `format` is what was asked for on the command
+/// line or by `BEAT_LOG_FORMAT`.
 ///
 /// # Errors
-/// Why `BEAT_LOG` is no filter.
-pub fn start(format: Option<LogFormat>, env: &Env) -> Result<(), String> {
+/// Why `BEAT_LOG` is no filter, or that no thread can be started.
+pub fn start(format: Option<LogFormat>, env: &Env) -> Result<Flush, String> {
     let terminal = io::stderr().is_terminal();
     let filter = EnvFilter::try_new(env.get("BEAT_LOG").unwrap_or(FILTER))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| format!("BEAT_LOG: {error}"))?;
     // It logs whole messages that come back, arguments and all, and passwords when traced.
     let quiet = "lapin=off"
         .parse::<Directive>()
         .map_err(|error| error.to_string())?;
     let filter = filter.add_directive(quiet);
+    let json = format.map_or(!terminal, |format| format == LogFormat::Json);
+    let lost = if json { lost_json } else { lost_text };
+    let (sink, flush) =
+        Sink::start(io::stderr(), lost).map_err(|error| format!("no thread for the log: {error}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_target(false);
-    let json = format.map_or(!terminal, |format| format == LogFormat::Json);
+        .with_writer(sink);
     let started = if json {
-        subscriber
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init()
+        subscriber.event_format(Json).try_init()
     } else {
         let colour = terminal && env.get("NO_COLOR").is_none();
         subscriber
@@ -50,7 +57,18 @@ pub fn start(format: Option<LogFormat>, env: &Env) -> Result<(), String> {
             .event_format(ForPeople)
             .try_init()
     };
-    started.map_err(|error| error.to_string())
+    started.map_err(|error| error.to_string())?;
+    Ok(flush)
+}
+
+fn lost_json(lines: u64) -> String {
+    let time = SystemClock.wall();
+    format!("{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"event\":\"log_lost\",\"lines\":{lines}}}\n")
+}
+
+fn lost_text(lines: u64) -> String {
+    let time = SystemClock.wall().to_datetime().format("%H:%M:%S%.3f");
+    format!("{time}Z  log_lost         lines={lines}\n")
 }
 
 /// `12:00:00.004  fired  add  task=tasks.add …  what it means`

@@ -10,7 +10,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beat::clock::Timestamp;
@@ -105,6 +105,7 @@ fn dues(url: &str) -> Dues {
             last_fire_time: None,
             skipped: Vec::new(),
             misfire: false,
+            task_id: OnceLock::new(),
         })
         .collect();
     Dues {

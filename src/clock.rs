@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -94,9 +94,34 @@ impl Timestamp {
     }
 }
 
+/// As [`Timestamp::to_rfc3339`]; two to three of them stand in each log line, so the digits are
+/// written directly.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_rfc3339())
+        let at = self.to_datetime();
+        let Ok(year @ 0..=9999) = u32::try_from(at.year()) else {
+            return f.write_str(&self.to_rfc3339());
+        };
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |place: std::ops::Range<usize>, mut number: u32| {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+                number /= 10;
+            }
+        };
+        put(0..4, year);
+        put(5..7, at.month());
+        put(8..10, at.day());
+        put(11..13, at.hour());
+        put(14..16, at.minute());
+        put(17..19, at.second());
+        let micros = at.timestamp_subsec_micros();
+        put(20..26, micros);
+        if micros == 0 {
+            text[19] = b'Z';
+        }
+        let length = if micros == 0 { 20 } else { 27 };
+        f.write_str(std::str::from_utf8(&text[..length]).unwrap_or_default())
     }
 }
 

@@ -8,7 +8,7 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beat::clock::Timestamp;
@@ -105,6 +105,7 @@ impl Rig {
             last_fire_time: None,
             skipped: Vec::new(),
             misfire: false,
+            task_id: OnceLock::new(),
         };
         let dues: Vec<Due> = self.loaded.timetable.entries.values().map(due).collect();
         let places: Vec<usize> = (0..dues.len())

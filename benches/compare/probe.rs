@@ -63,7 +63,8 @@ pub fn empty(link: &mut Connection) {
 /// epoch); gives up `patience` after it. The queue is left full.
 pub fn watch(redis: &Redis, count: usize, instant: i64, patience: Duration) -> Arrival {
     let mut link = redis.connect();
-    let since = |instant: i64| f64::from(i32::try_from(wall_micros() - instant).unwrap_or(i32::MAX)) / 1e6;
+    let since =
+        |instant: i64| f64::from(i32::try_from(wall_micros() - instant).unwrap_or(i32::MAX)) / 1e6;
     let mut arrival = Arrival {
         first: f64::NAN,
         last: f64::NAN,
@@ -76,7 +77,13 @@ pub fn watch(redis: &Redis, count: usize, instant: i64, patience: Duration) -> A
             return arrival;
         }
         let moved: Option<Vec<u8>> = link
-            .blmove("celery", "first", Direction::Right, Direction::Left, left.min(1.0))
+            .blmove(
+                "celery",
+                "first",
+                Direction::Right,
+                Direction::Left,
+                left.min(1.0),
+            )
             .expect("redis answers");
         if moved.is_some() {
             arrival.first = since(instant);

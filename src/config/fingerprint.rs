@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::settings::Settings;
 use crate::message::{Job, Options, Route};
 use crate::schedule::{Schedule, Zone};
-use crate::timetable::{Fingerprint, Policy, Timing};
+use crate::timetable::{Backoff, Fingerprint, Policy, Timing};
 
 /// Hashes what is written to it.
 struct Hash(Xxh3);
@@ -111,17 +111,21 @@ impl Printer {
             .or_insert_with(|| (Arc::clone(route), hash(|h| write!(h, "{route:?}"))));
         let own = hash(|h| {
             write!(h, "{}\n{}\n", job.entry, job.task)?;
+            // `Debug` of durations is decimal arithmetic, and slow.
+            let Backoff { start, step, max } = policy.backoff;
             write!(
                 h,
-                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                "{:?} {:?} {:?} {} {:?} {:?} {:?} {} {} {}",
                 policy.enabled,
                 policy.misfire,
-                policy.starting_deadline,
-                policy.jitter,
+                policy.starting_deadline.map(|time| time.as_micros()),
+                policy.jitter.as_micros(),
                 policy.max_runs,
                 policy.run_on_start,
                 policy.delivery,
-                policy.backoff,
+                start.as_micros(),
+                step.as_micros(),
+                max.as_micros(),
             )?;
             write!(
                 h,

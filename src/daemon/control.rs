@@ -5,7 +5,7 @@
 //! A trigger publishes with an id made from the request, beside the grid: neither the ledger nor
 //! the count knows of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -210,6 +210,7 @@ impl Controller<'_> {
             last_fire_time: standing.progress.last,
             skipped: Vec::new(),
             misfire: false,
+            task_id: OnceLock::new(),
         })
     }
 }

@@ -137,7 +137,9 @@ impl<C: Clock> Metronome<C> {
                 if let Err(over) = self.reload(term, plan, memory, &loaded, &new).await {
                     return over;
                 }
-                loaded = new;
+                let old = std::mem::replace(&mut loaded, new);
+                // Freeing a large schedule must not hold up a fire.
+                tokio::task::spawn_blocking(move || drop(old));
             }
             if self.look_at_the_clocks(plan) {
                 // The ledger is ahead of now, and so is what this plan took from it.

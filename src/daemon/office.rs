@@ -147,7 +147,7 @@ pub async fn change(
     now: Timestamp,
     facts: &Facts,
 ) -> Result<(), StoreError> {
-    let difference = timetable.difference(old);
+    let difference = timetable.news_since(old);
     let touched: Vec<EntryName> = difference
         .added
         .iter()

@@ -96,12 +96,12 @@ impl<C: Clock> Reload<C> {
     async fn load(&mut self, asked: bool) {
         let (paths, env, identity) = (self.paths.clone(), self.env.clone(), self.identity.clone());
         let (digest, at) = (self.digest, self.clock.wall());
-        let purpose = if self.schedule.borrow().settings.shadow {
+        let old = Arc::clone(&self.schedule.borrow());
+        let purpose = if old.settings.shadow {
             Purpose::Shadow
         } else {
             Purpose::Run
         };
-        let old = Arc::clone(&self.schedule.borrow());
         // Compiling a large schedule must not hold up the loop.
         let loaded = tokio::task::spawn_blocking(move || {
             let sources = Sources::read(&paths)?;
@@ -109,7 +109,7 @@ impl<C: Clock> Reload<C> {
                 return Ok(None);
             }
             let mut loaded = config::load(&sources, &env, &identity, at, purpose)?;
-            loaded.timetable.inherit(&old.timetable);
+            loaded.timetable.follow(&old.timetable);
             Ok::<_, Report>(Some((loaded, sources.digest())))
         });
         let mut drawn = None;
@@ -156,7 +156,7 @@ impl<C: Clock> Reload<C> {
             ));
         }
         self.digest = digest;
-        let difference = new.timetable.difference(&old.timetable);
+        let difference = new.timetable.news_since(&old.timetable);
         tracing::info!(
             event = "reloaded",
             entries = new.timetable.entries.len(),
@@ -165,8 +165,11 @@ impl<C: Clock> Reload<C> {
             removed = names(&difference.removed),
             changed = names(&difference.changed),
         );
+        drop(difference);
         self.facts.reload_applied(new.timetable.loaded_at);
         self.schedule.send_replace(Arc::new(new));
+        // Whoever is last frees a large schedule, which takes a while.
+        tokio::task::spawn_blocking(move || drop(old));
         Ok(())
     }
 }

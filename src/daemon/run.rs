@@ -195,6 +195,8 @@ pub async fn run(options: Options) -> std::io::Result<()> {
         .run(),
     );
     tokio::spawn(follow_ttl(schedules, ttl));
+    // Or what is replaced by a reload would be held to the end.
+    drop(loaded);
     tracing::info!(event = "ready");
     systemd.ready();
 

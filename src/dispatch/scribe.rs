@@ -48,7 +48,8 @@ impl Scribe {
     /// The task id of `due`: the same at every attempt.
     #[must_use]
     pub fn task_id(&self, due: &Due) -> Uuid {
-        self.ids.of(&due.entry.name, due.fire_time)
+        let id = || self.ids.of(&due.entry.name, due.fire_time);
+        *due.task_id.get_or_init(id)
     }
 
     /// What is recorded when `due` is published, or skipped, at `now`.

@@ -33,7 +33,7 @@ impl TaskIds {
     }
 
     fn derived(&self, entry: &str, occasion: &str) -> Uuid {
-        Uuid::new_v5(&self.namespace, format!("{entry}\n{occasion}").as_bytes())
+        Uuid::new_v5(&self.namespace, [entry, "\n", occasion].concat().as_bytes())
     }
 }
 

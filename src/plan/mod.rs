@@ -19,7 +19,9 @@ pub mod record;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use uuid::Uuid;
 
 pub use catch_up::{Reason, Skipped};
 pub use clocks::Clocks;
@@ -50,6 +52,8 @@ pub struct Due {
     pub skipped: Vec<Skipped>,
     /// Whether the send instant passed while nobody could fire it.
     pub misfire: bool,
+    /// Its task id once it was asked for: message, record and log line name it, one hash makes it.
+    pub task_id: OnceLock<Uuid>,
 }
 
 /// What a [`Due`] asks for.

@@ -1,7 +1,7 @@
 //! The plan: entries ordered by their next send instant.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::catch_up::{CatchUp, catch_up, next_point};
 use super::record::Progress;
@@ -207,6 +207,7 @@ impl Plan {
                 // Counted when this very item is settled: those after it may fail.
                 skipped: found.skipped_up_to(fire_time),
                 misfire: fires && slot.entry.send_instant(fire_time) < self.able_since,
+                task_id: OnceLock::new(),
             });
             if fires {
                 last_fire_time = Some(fire_time);

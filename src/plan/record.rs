@@ -1,47 +1,40 @@
 //! What the ledger holds of an entry.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::clock::{FireTime, Timestamp};
 use crate::timetable::Timing;
 
 /// The JSON record of an entry in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Record {
     /// The instant from which intervals count, µs.
     pub anchor: Timestamp,
     /// What decided its fire times when it was recorded.
     pub timing: Timing,
     /// Whether it was enabled when it was recorded.
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[serde(default = "yes")]
     pub enabled: bool,
     /// `max_runs` when it was recorded: an entry that had reached it missed nothing since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub max_runs: Option<u64>,
     /// Task id of the last message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub task_id: Option<Uuid>,
     /// When that message was published, µs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub sent_at: Option<Timestamp>,
     /// When the entry left the schedule, µs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub removed_at: Option<Timestamp>,
 }
 
 fn yes() -> bool {
     true
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature serde asks for"
-)]
-fn is_true(value: &bool) -> bool {
-    *value
 }
 
 impl Record {
@@ -67,10 +60,34 @@ impl Record {
             .is_some_and(|at| now.since(at) >= Self::RETENTION)
     }
 
-    /// The stored form.
+    /// The stored form: what serde reads, written by hand because each fire writes one.
     #[must_use]
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut text = String::with_capacity(192);
+        let _ = write!(text, "{{\"anchor\":{}", self.anchor.as_micros());
+        text.push_str(",\"timing\":\"");
+        self.timing.write(&mut text);
+        text.push('"');
+        if !self.enabled {
+            text.push_str(",\"enabled\":false");
+        }
+        if let Some(max_runs) = self.max_runs {
+            let _ = write!(text, ",\"max_runs\":{max_runs}");
+        }
+        if let Some(task_id) = &self.task_id {
+            let mut buffer = Uuid::encode_buffer();
+            text.push_str(",\"task_id\":\"");
+            text.push_str(task_id.as_hyphenated().encode_lower(&mut buffer));
+            text.push('"');
+        }
+        if let Some(sent_at) = self.sent_at {
+            let _ = write!(text, ",\"sent_at\":{}", sent_at.as_micros());
+        }
+        if let Some(removed_at) = self.removed_at {
+            let _ = write!(text, ",\"removed_at\":{}", removed_at.as_micros());
+        }
+        text.push('}');
+        text
     }
 }
 
@@ -135,4 +152,42 @@ pub fn parse_micros(text: &str) -> Option<Timestamp> {
         return None;
     }
     text.parse().ok().map(Timestamp::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timetable::Fingerprint;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let timing = Timing {
+            grid: Fingerprint(0xfedc_ba98_7654_3210),
+            window: Fingerprint(7),
+        };
+        let bare = Record {
+            anchor: Timestamp::from_micros(1_790_000_000_000_001),
+            timing,
+            enabled: true,
+            max_runs: None,
+            task_id: None,
+            sent_at: None,
+            removed_at: None,
+        };
+        assert_eq!(
+            bare.to_json(),
+            r#"{"anchor":1790000000000001,"timing":"fedcba98765432100000000000000007"}"#
+        );
+        let full = Record {
+            enabled: false,
+            max_runs: Some(3),
+            task_id: Some(Uuid::NAMESPACE_URL),
+            sent_at: Some(Timestamp::from_micros(-5)),
+            removed_at: Some(Timestamp::MAX),
+            ..bare.clone()
+        };
+        for record in [bare, full] {
+            assert_eq!(Record::parse(&record.to_json()).as_ref(), Some(&record));
+        }
+    }
 }

@@ -12,6 +12,7 @@ pub mod exclude;
 pub mod fingerprint;
 pub mod tally;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,10 +32,12 @@ pub struct Timetable {
     pub digest: Fingerprint,
     /// When this instance loaded it: the moment from which changed entries count.
     pub loaded_at: Timestamp,
+    /// Digest of the timetable it was made to follow, and what differs.
+    follows: Option<(Fingerprint, Difference)>,
 }
 
 /// How one timetable differs from another, by entry name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Only in the new one.
     pub added: Vec<EntryName>,
@@ -61,16 +64,34 @@ impl Timetable {
             entries,
             digest,
             loaded_at,
+            follows: None,
         }
     }
 
-    /// Goes on with the tallies of `old`: entries keep theirs by name, whatever changed in them.
-    pub fn inherit(&mut self, old: &Self) {
+    /// Prepares this timetable to replace `old`, where that may take its time: what differs is noted,
+    /// entries that did not change are shared, so that they are not held twice, and the others go on
+    /// with the tallies of their names.
+    pub fn follow(&mut self, old: &Self) {
+        self.follows = Some((old.digest, self.difference(old)));
         for (name, entry) in &mut self.entries {
-            // Nobody else has it yet.
-            if let (Some(entry), Some(before)) = (Arc::get_mut(entry), old.entries.get(name)) {
+            let Some(before) = old.entries.get(name) else {
+                continue;
+            };
+            if before.fingerprint == entry.fingerprint && before.description == entry.description {
+                *entry = Arc::clone(before);
+            } else if let Some(entry) = Arc::get_mut(entry) {
+                // Nobody else has it yet.
                 entry.tally = Arc::clone(&before.tally);
             }
+        }
+    }
+
+    /// What changed from `old`: as noted by [`Timetable::follow`], else found now.
+    #[must_use]
+    pub fn news_since(&self, old: &Self) -> Cow<'_, Difference> {
+        match &self.follows {
+            Some((digest, difference)) if *digest == old.digest => Cow::Borrowed(difference),
+            _ => Cow::Owned(self.difference(old)),
         }
     }
 

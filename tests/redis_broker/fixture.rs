@@ -1,7 +1,7 @@
 //! A leader's dispatcher without the daemon around it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beat::clock::{FireTime, Timestamp};
@@ -108,6 +108,7 @@ pub fn due(entry: &Arc<Entry>, fire_time: FireTime) -> Due {
         last_fire_time: None,
         skipped: Vec::new(),
         misfire: false,
+        task_id: OnceLock::new(),
     }
 }
 

@@ -47,9 +47,14 @@ struct Fields<'a, 'b> {
 
 impl Fields<'_, '_> {
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let put = || {
+            self.writer.write_str(",\"")?;
+            self.writer.write_str(field.name())?;
+            self.writer.write_str("\":")?;
+            write(self.writer)
+        };
         if self.result.is_ok() {
-            self.result =
-                write!(self.writer, r#","{}":"#, field.name()).and_then(|()| write(self.writer));
+            self.result = put();
         }
     }
 }
@@ -109,8 +114,8 @@ impl fmt::Write for Escape<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let Self(writer) = self;
         let mut rest = text;
-        let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-        while let Some(at) = rest.as_bytes().iter().position(special) {
+        let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        while let Some(at) = rest.bytes().position(special) {
             writer.write_str(&rest[..at])?;
             match rest.as_bytes()[at] {
                 b'"' => writer.write_str("\\\"")?,

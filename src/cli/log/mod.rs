@@ -43,8 +43,8 @@ pub fn start(format: Option<LogFormat>, env: &Env) -> Result<Flush, String> {
     let filter = filter.add_directive(quiet);
     let json = format.map_or(!terminal, |format| format == LogFormat::Json);
     let lost = if json { lost_json } else { lost_text };
-    let (sink, flush) =
-        Sink::start(io::stderr(), lost).map_err(|error| format!("no thread for the log: {error}"))?;
+    let (sink, flush) = Sink::start(io::stderr(), lost)
+        .map_err(|error| format!("no thread for the log: {error}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(sink);
@@ -63,7 +63,9 @@ pub fn start(format: Option<LogFormat>, env: &Env) -> Result<Flush, String> {
 
 fn lost_json(lines: u64) -> String {
     let time = SystemClock.wall();
-    format!("{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"event\":\"log_lost\",\"lines\":{lines}}}\n")
+    format!(
+        "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"event\":\"log_lost\",\"lines\":{lines}}}\n"
+    )
 }
 
 fn lost_text(lines: u64) -> String {

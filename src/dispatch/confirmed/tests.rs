@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::*;
@@ -52,6 +52,7 @@ fn due(entry: &Arc<Entry>, time: &str) -> Due {
         last_fire_time: None,
         skipped: Vec::new(),
         misfire: false,
+        task_id: OnceLock::new(),
     }
 }
 

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::*;
 use crate::clock::Timestamp;
@@ -28,6 +29,7 @@ async fn publish(root: &Path, toml: &str) -> Vec<(String, Receipt)> {
             last_fire_time: None,
             skipped: Vec::new(),
             misfire: false,
+            task_id: OnceLock::new(),
         })
         .collect();
     let scribe = Scribe::new("test");

@@ -373,14 +373,23 @@ impl Switchboard {
 fn distinct<'a>(templates: &[&'a Template]) -> (Vec<&'a Template>, Vec<usize>) {
     let mut distinct: Vec<&Template> = Vec::new();
     let mut places: HashMap<(*const Route, u8), usize> = HashMap::new();
+    let mut before = None;
     let place_of = templates
         .iter()
         .map(|template| {
             let route = (Arc::as_ptr(template.route()), template.priority());
-            *places.entry(route).or_insert_with(|| {
+            // Neighbours mostly share a route.
+            if let Some((known, place)) = before
+                && known == route
+            {
+                return place;
+            }
+            let place = *places.entry(route).or_insert_with(|| {
                 distinct.push(template);
                 distinct.len() - 1
-            })
+            });
+            before = Some((route, place));
+            place
         })
         .collect();
     (distinct, place_of)

@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
                 ]),
             ])
         });
-        let trial = triple.clone().unwrap_or_else(|| {
+        let single = protocol1.then(|| {
             Value::List(vec![
                 Value::List(self.job.args.to_vec()),
                 Value::Dict(self.job.kwargs.to_vec()),
@@ -158,7 +158,8 @@ impl<'a> Draft<'a> {
                 ),
             ])
         });
-        let written = encoding.write(&trial).map_err(in_entry)?;
+        let trial = triple.as_ref().or(single.as_ref()).unwrap_or(&Value::Null);
+        let written = encoding.write(trial).map_err(in_entry)?;
         if !protocol1 && !self.patterns {
             return Ok(Body::Fixed(written));
         }

@@ -173,6 +173,7 @@ fn main() {
         "date": chrono::Utc::now().to_rfc3339(),
         "rows": bench.table.json(),
     });
+    std::fs::create_dir_all(support::repository("target")).expect("a target folder");
     let path = support::repository("target/bench.json");
     let text = serde_json::to_string_pretty(&report).expect("rows are JSON");
     match std::fs::write(&path, text) {

@@ -1,4 +1,4 @@
-//! Celery's own beat and celery-redbeat, from PyPI.
+//! Celery's own beat and `celery-redbeat`, both from `pip`.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use super::timing::{Beside, schedule};
 use super::value::report_invalid;
 use super::walk::{Item, bad_name};
 use crate::message::{Interner, Job, Options, RetryPolicy, Template, Value};
-use crate::timetable::{Backoff, Entry};
+use crate::timetable::{Backoff, Entry, Policy};
 
 /// What entries are compiled with.
 pub(super) struct Compiler<'s> {
@@ -24,6 +24,8 @@ pub(super) struct Compiler<'s> {
     pub interner: Interner,
     pub printer: Printer,
     pub retry: RetryPolicy,
+    /// Policy of the entry before: most of a large schedule have the same.
+    pub policy: Option<Arc<Policy>>,
     /// Whether lints are wanted.
     pub lint: bool,
 }
@@ -128,6 +130,11 @@ impl Compiler<'_> {
         let fingerprint = self
             .printer
             .entry(&job, timing, &policy, route_options, route);
+        let policy = match self.policy.take() {
+            Some(before) if before.is_like(&policy) => before,
+            _ => Arc::new(policy),
+        };
+        self.policy = Some(Arc::clone(&policy));
         Some(Compiled {
             entry: Entry {
                 name: name.into(),

@@ -211,6 +211,7 @@ fn compile(
             interner: Interner::default(),
             printer: Printer::new(&settings),
             retry,
+            policy: None,
             lint: purpose == Purpose::Check,
         },
         entries: BTreeMap::new(),

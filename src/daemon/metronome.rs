@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::alarm::Alarm;
 use super::control::Controller;
 use super::elector::{Ended, Leadership};
 use super::links::{self, Links};
 use super::office::{self, Memory};
-use super::report;
+use super::report::{self, Untold};
 use super::trouble::Trouble;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
@@ -60,6 +61,10 @@ pub struct Metronome<C> {
     pub tended: Option<Duration>,
     /// Reading of [`Clock::boot`] since which nothing that was sent in this term was answered.
     pub unanswered_since: Option<Duration>,
+    /// Wakes it for the next fire.
+    pub alarm: Alarm,
+    /// What became of the last items.
+    pub untold: Untold,
 }
 
 /// Why a term ends for the metronome.
@@ -83,6 +88,7 @@ impl<C: Clock> Metronome<C> {
             };
             let mut plan = Plan::default();
             let over = self.lead(term, &mut plan, &mut memory).await;
+            self.untold.tell(&self.facts, &self.scribe);
             // A term that came to nothing has no plan, and leaves what was known before.
             if plan.entries().next().is_some() {
                 memory.plan = Some((plan, self.trusted_until));
@@ -133,6 +139,7 @@ impl<C: Clock> Metronome<C> {
                 return over;
             }
             if self.schedule.has_changed().unwrap_or(false) {
+                self.untold.tell(&self.facts, &self.scribe);
                 let new = Arc::clone(&self.schedule.borrow_and_update());
                 if let Err(over) = self.reload(term, plan, memory, &loaded, &new).await {
                     return over;
@@ -149,12 +156,14 @@ impl<C: Clock> Metronome<C> {
             }
             if std::mem::take(&mut asked) || self.requests.has_changed().unwrap_or(false) {
                 self.requests.borrow_and_update();
+                self.untold.tell(&self.facts, &self.scribe);
                 if let Err(over) = self.control(term, plan, memory, &loaded).await {
                     return over;
                 }
             }
             let dues = plan.due(self.now(), self.dispatcher.room());
             if dues.is_empty() {
+                self.untold.tell(&self.facts, &self.scribe);
                 self.tend(plan.next_wake()).await;
                 self.nap(plan.next_wake()).await;
             } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
@@ -270,7 +279,7 @@ impl<C: Clock> Metronome<C> {
     async fn nap(&mut self, wake: Option<Timestamp>) {
         let nap = wake.map_or(NAP, |at| at.since(self.now()).min(NAP));
         tokio::select! {
-            () = tokio::time::sleep(nap) => {}
+            () = self.alarm.sleep(nap) => {}
             _ = self.leadership.changed() => {}
             Ok(()) = self.requests.changed() => self.requests.mark_changed(),
             _ = self.schedule.changed() => self.schedule.mark_changed(),
@@ -426,31 +435,27 @@ impl<C: Clock> Metronome<C> {
             }
             let (now, began) = (self.now(), self.clock.boot());
             let commit = self.dispatcher.dispatch(&self.scribe, term, &dues, now);
-            match self.facts.pulse.during(&self.clock, commit).await {
+            let commit = self.facts.pulse.during(&self.clock, commit);
+            // What became of the last ones, while the server works on these.
+            let tell = async { self.untold.tell(&self.facts, &self.scribe) };
+            match tokio::join!(commit, tell).0 {
                 Ok(outcomes) => {
                     self.trouble.over();
                     self.unanswered_since = None;
                     self.committed(loaded, began);
                     let done = self.now();
                     let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
-                    let chunk = report::Chunk {
-                        facts: &self.facts,
-                        scribe: &self.scribe,
-                        mode: self.dispatcher.mode(),
-                        term,
-                        now: done,
+                    let settle = |(due, outcome)| {
+                        (!misled(outcome)).then(|| plan.settle(due, outcome, done))
                     };
-                    for (due, outcome) in dues.iter().zip(&outcomes) {
-                        if misled(outcome) {
-                            continue;
-                        }
-                        let settled = plan.settle(due, outcome, done);
-                        chunk.settled(due, outcome, &settled);
-                    }
+                    let settled = dues.iter().zip(&outcomes).map(settle).collect();
                     for due in &dues {
                         plan.rearm(due.slot);
                     }
-                    if outcomes.iter().any(misled) {
+                    let is_misled = outcomes.iter().any(misled);
+                    let common = (self.dispatcher.mode(), term, done);
+                    self.untold = Untold::of(common, dues, outcomes, settled);
+                    if is_misled {
                         // Somebody wrote that they fired far ahead of now; this leader knows better.
                         memory.plan = Some((std::mem::take(plan), self.trusted_until));
                         self.take_office(term, loaded, plan, memory).await?;

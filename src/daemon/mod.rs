@@ -2,6 +2,7 @@
 //!
 //! - [`elector`] stands for election and announces the leadership;
 //! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
+//! - [`alarm`] wakes it in time;
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
 //! - [`presence`] tells the other instances about this one;
 //! - [`control`] carries out what operators ask;
@@ -13,6 +14,7 @@
 //! - [`report`] turns outcomes into log lines;
 //! - [`run`] starts them and stops them in order: stop firing, resign, end.
 
+pub mod alarm;
 pub mod backoff;
 pub mod control;
 pub mod desk;

@@ -84,6 +84,7 @@ pub async fn take(
     }
 
     let mut plan = Plan::new(now);
+    plan.reserve(names.len());
     let mut writes = Vec::new();
     let mut mended = 0;
     for (place, entry) in timetable.entries.values().enumerate() {

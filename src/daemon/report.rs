@@ -10,23 +10,68 @@ use crate::plan::{Action, Due, Outcome, Reason, Settled, Skipped};
 use crate::store::Term;
 use crate::timetable::{Entry, Fate};
 
+/// What became of items that were committed together, and is still to be told.
+///
+/// Telling takes as long as committing: it is done while the server works on the next ones.
+#[derive(Debug, Default)]
+pub struct Untold {
+    /// How they were committed, in which term, and when that was heard.
+    common: Option<(&'static str, Term, Timestamp)>,
+    items: Vec<(Due, Outcome, Settled)>,
+}
+
+impl Untold {
+    /// Of items and what they came to; those without anything settled are left out.
+    #[must_use]
+    pub fn of(
+        common: (&'static str, Term, Timestamp),
+        dues: Vec<Due>,
+        outcomes: Vec<Outcome>,
+        settled: Vec<Option<Settled>>,
+    ) -> Self {
+        let items = dues.into_iter().zip(outcomes).zip(settled);
+        Self {
+            common: Some(common),
+            items: items
+                .filter_map(|((due, outcome), settled)| Some((due, outcome, settled?)))
+                .collect(),
+        }
+    }
+
+    /// Tells it, once.
+    pub fn tell(&mut self, facts: &Facts, scribe: &Scribe) {
+        let Some((mode, term, now)) = self.common.take() else {
+            return;
+        };
+        let chunk = Chunk {
+            facts,
+            scribe,
+            mode,
+            term,
+            now,
+        };
+        for (due, outcome, settled) in self.items.drain(..) {
+            chunk.settled(&due, &outcome, &settled);
+        }
+    }
+}
+
 /// What the items of one chunk have in common.
-pub struct Chunk<'a> {
+struct Chunk<'a> {
     /// Where they are counted.
-    pub facts: &'a Facts,
+    facts: &'a Facts,
     /// Who wrote their messages.
-    pub scribe: &'a Scribe,
+    scribe: &'a Scribe,
     /// How they were committed.
-    pub mode: &'a str,
-    /// The term.
-    pub term: Term,
+    mode: &'a str,
+    term: Term,
     /// When that was heard.
-    pub now: Timestamp,
+    now: Timestamp,
 }
 
 impl Chunk<'_> {
     /// What became of one item.
-    pub fn settled(&self, due: &Due, outcome: &Outcome, settled: &Settled) {
+    fn settled(&self, due: &Due, outcome: &Outcome, settled: &Settled) {
         skipped(self.facts, &due.entry, &settled.skipped);
         if due.action == Action::Skip {
             return;

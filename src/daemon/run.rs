@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::alarm::Alarm;
 use super::control::Listener;
 use super::desk::Desk;
 use super::elector::{Elector, Leadership};
@@ -17,6 +18,7 @@ use super::links::Links;
 use super::metronome::Metronome;
 use super::presence::Announcer;
 use super::reload::Reload;
+use super::report::Untold;
 use super::trouble::Trouble;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Env, Loaded, Settings};
@@ -175,6 +177,8 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             trusted_until: Duration::ZERO,
             tended: None,
             unanswered_since: None,
+            alarm: Alarm::precise(),
+            untold: Untold::default(),
         }
         .run(),
     );

@@ -67,6 +67,12 @@ impl Plan {
         }
     }
 
+    /// Makes room for so many more entries, and no more than that.
+    pub fn reserve(&mut self, entries: usize) {
+        self.slots.reserve_exact(entries);
+        self.names.reserve(entries);
+    }
+
     /// What passed before `instant` counts as missed: the wall clock was set.
     pub fn set_able_since(&mut self, instant: Timestamp) {
         self.able_since = instant;

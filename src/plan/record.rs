@@ -63,7 +63,8 @@ impl Record {
     /// The stored form: what serde reads, written by hand because each fire writes one.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = String::with_capacity(192);
+        let fired = self.task_id.is_some() || self.sent_at.is_some();
+        let mut text = String::with_capacity(if fired { 168 } else { 80 });
         let _ = write!(text, "{{\"anchor\":{}", self.anchor.as_micros());
         text.push_str(",\"timing\":\"");
         self.timing.write(&mut text);

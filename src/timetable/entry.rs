@@ -100,6 +100,43 @@ pub struct Policy {
     pub exclude: Exclude,
 }
 
+impl Policy {
+    /// Whether both say the same; said of none that excludes something.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            enabled,
+            misfire,
+            starting_deadline,
+            jitter,
+            start_at,
+            end_at,
+            max_runs,
+            run_on_start,
+            delivery,
+            backoff,
+            exclude,
+        } = self;
+        exclude.is_empty()
+            && other.exclude.is_empty()
+            && (*enabled, *misfire, *run_on_start, *delivery)
+                == (
+                    other.enabled,
+                    other.misfire,
+                    other.run_on_start,
+                    other.delivery,
+                )
+            && (*starting_deadline, *jitter, *start_at, *end_at)
+                == (
+                    other.starting_deadline,
+                    other.jitter,
+                    other.start_at,
+                    other.end_at,
+                )
+            && (*max_runs, *backoff) == (other.max_runs, other.backoff)
+    }
+}
+
 /// One compiled entry.
 pub struct Entry {
     /// Its name.
@@ -113,7 +150,7 @@ pub struct Entry {
     /// The zone its times are read and shown in.
     pub zone: Zone,
     /// How its fire times are treated.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Its message, encoded but for what changes with each fire.
     pub template: Template,
     /// Of everything that affects the entry.

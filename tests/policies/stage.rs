@@ -11,9 +11,11 @@ use std::time::Duration;
 use beat::clock::{Clock, Timestamp};
 use beat::config::{self, Env, Loaded, Purpose, Sources};
 use beat::daemon::Leadership;
+use beat::daemon::alarm::Alarm;
 use beat::daemon::elector::Ended;
 use beat::daemon::links::Links;
 use beat::daemon::metronome::Metronome;
+use beat::daemon::report::Untold;
 use beat::daemon::trouble::Trouble;
 use beat::dispatch::memory::MemoryPublisher;
 use beat::dispatch::{AnyPublisher, Confirmed, Dispatcher, Scribe};
@@ -173,6 +175,8 @@ impl Stage {
             trusted_until: Duration::ZERO,
             tended: None,
             unanswered_since: None,
+            alarm: Alarm::default(),
+            untold: Untold::default(),
         };
         self.leader = Some(Leader {
             schedule,

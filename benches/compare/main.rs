@@ -2,7 +2,7 @@
 //! libraries, on the same servers in the same run. `scripts/bench` starts it.
 //!
 //! Every figure in the README comes from here. A run takes less than ten minutes and writes its rows
-//! to `target/bench.json`. Arguments pick groups: `burst`, `rabbit`, `steady`, `idle`, `change`; with
+//! to `target/bench.json`, a full one `docs/SPEED.md` too. Arguments pick groups: `burst`, `rabbit`, `steady`, `idle`, `change`; with
 //! `alone` the other schedulers are left out.
 #![allow(
     clippy::expect_used,
@@ -168,6 +168,15 @@ fn main() {
     println!("{}\n", machine(&load));
     print!("{}", bench.table.draw());
     println!("\n{NOTES}");
+    if words.is_empty() {
+        let page = format!(
+            "# How fast, as measured\n\nWritten by `scripts/bench` on {}: {}.\n\n{}\n{NOTES}\n",
+            chrono::Utc::now().format("%Y-%m-%d"),
+            machine(&load),
+            bench.table.markdown()
+        );
+        std::fs::write(support::repository("docs/SPEED.md"), page).expect("docs can be written");
+    }
     let report = json!({
         "machine": machine(&load),
         "date": chrono::Utc::now().to_rfc3339(),

@@ -61,6 +61,47 @@ impl Table {
         text
     }
 
+    /// For the documents: one line for each thing measured, a column for each scheduler.
+    pub fn markdown(&self) -> String {
+        const SCHEDULERS: [&str; 3] = ["beat", "celery beat", "redbeat"];
+        let mut text = String::from(
+            "| what | unit | beat | celery beat | redbeat | for comparison | bar, remarks |\n\
+             |---|---|---|---|---|---|---|\n",
+        );
+        let mut keys: Vec<(&str, &str)> = Vec::new();
+        for row in &self.0 {
+            if !keys.contains(&(&row.what, row.unit)) {
+                keys.push((&row.what, row.unit));
+            }
+        }
+        for (what, unit) in keys {
+            let rows = || {
+                self.0
+                    .iter()
+                    .filter(|row| row.what == what && row.unit == unit)
+            };
+            let _ = write!(text, "| {what} | {unit} |");
+            for who in SCHEDULERS {
+                let cell = rows().find(|row| row.who == who);
+                let _ = write!(
+                    text,
+                    " {} |",
+                    cell.map_or(String::new(), |row| figure(row.value))
+                );
+            }
+            let others = rows().filter(|row| !SCHEDULERS.contains(&row.who));
+            let others: Vec<String> = others
+                .map(|row| format!("{} {}", row.who, figure(row.value)))
+                .collect();
+            let notes: Vec<&str> = rows()
+                .map(|row| row.note.as_str())
+                .filter(|note| !note.is_empty())
+                .collect();
+            let _ = writeln!(text, " {} | {} |", others.join(", "), notes.join("; "));
+        }
+        text
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         let rows = self.0.iter().map(|row| {

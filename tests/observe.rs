@@ -290,8 +290,18 @@ fn a_refused_reload_is_shown_with_its_line() {
 #[test]
 fn a_standby_is_ready_and_reads_from_the_store() {
     let redis = Redis::start();
-    let (_leader, first) = start(&redis);
-    let (launch, http) = launch(&redis, "", ENTRIES);
+    // More than are read at a time.
+    let hours = (0..1_100).map(|n| {
+        format!(
+            "[beat_schedule.z{n:04}]\ntask = 't'\nschedule = {{ minute = {} }}\n",
+            n % 60
+        )
+    });
+    let entries = hours.fold(ENTRIES.to_owned(), |all, one| all + &one);
+    let (leading, first) = launch(&redis, "", &entries);
+    let mut leader = leading.start();
+    leader.wait_for_event("fired", SOON);
+    let (launch, http) = launch(&redis, "", &entries);
     let mut standby = launch.start();
     standby.wait_for_event("standby", SOON);
     let ready = http.get("/readyz");
@@ -313,6 +323,15 @@ fn a_standby_is_ready_and_reads_from_the_store() {
     let fast = row(&status, "fast");
     for key in ["last_fire_time", "next_fire_time", "sent_at"] {
         assert!(fast[key].is_string(), "{key} in {fast}");
+    }
+    for entry in ["over", "z0000", "z1099"] {
+        let next = "next_fire_time";
+        let leaders = first.status();
+        assert_eq!(
+            row(&status, entry)[next],
+            row(&leaders, entry)[next],
+            "{entry}"
+        );
     }
     assert!(http.metric("beat_leader").abs() < f64::EPSILON);
     assert!((http.metric("beat_term") - 1.0).abs() < f64::EPSILON);

@@ -26,6 +26,9 @@ const REST: u32 = 10;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 const LONG_PATIENCE: Duration = Duration::from_secs(6);
 
+/// Entries asked for at a time.
+const PIECE: usize = 1_000;
+
 /// How much is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -109,9 +112,17 @@ impl Ear {
         }
         let asked = async {
             let names: Vec<EntryName> = loaded.timetable.entries.keys().cloned().collect();
-            let recorded = remote.recorded(&names).await?;
-            let now = SystemClock.wall();
-            Ok::<_, StoreError>(Known::all(&loaded.timetable, &recorded, now))
+            let mut known = Vec::with_capacity(names.len());
+            // Piece by piece: the records of a large schedule are never in memory together.
+            let mut entries = loaded.timetable.entries.values();
+            for names in names.chunks(PIECE) {
+                let (recorded, now) = (remote.recorded(names).await?, SystemClock.wall());
+                let loaded_at = loaded.timetable.loaded_at;
+                // In this order: the shorter side ends first, and takes nothing of the other.
+                let pairs = recorded.iter().zip(entries.by_ref());
+                known.extend(pairs.map(|(one, entry)| Known::of(entry, one, loaded_at, now)));
+            }
+            Ok::<_, StoreError>(known)
         };
         match timeout(LONG_PATIENCE, asked).await {
             Ok(Ok(known)) => {

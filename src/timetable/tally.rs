@@ -47,13 +47,19 @@ const LONGEST: usize = 1_000;
 /// Counters and last values of one entry.
 #[derive(Debug)]
 pub struct Tally {
-    fires: [AtomicU64; Fate::ALL.len()],
-    /// Most entries never skip.
-    skipped: OnceLock<Box<[AtomicU64; REASONS]>>,
     count: AtomicU64,
     anchor: AtomicI64,
     last: AtomicI64,
     next: AtomicI64,
+    /// Made at the first event: of a hundred thousand entries most wait for theirs.
+    events: OnceLock<Box<Events>>,
+}
+
+/// What came of fire times.
+#[derive(Debug)]
+struct Events {
+    fires: [AtomicU64; Fate::ALL.len()],
+    skipped: [AtomicU64; REASONS],
     sent_at: AtomicI64,
     lag: AtomicI64,
     failing: AtomicBool,
@@ -66,12 +72,20 @@ const NONE: i64 = i64::MIN;
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            fires: Default::default(),
-            skipped: OnceLock::new(),
             count: AtomicU64::new(0),
             anchor: AtomicI64::new(0),
             last: AtomicI64::new(NONE),
             next: AtomicI64::new(NONE),
+            events: OnceLock::new(),
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            fires: Default::default(),
+            skipped: Default::default(),
             sent_at: AtomicI64::new(NONE),
             lag: AtomicI64::new(0),
             failing: AtomicBool::new(false),
@@ -98,19 +112,19 @@ impl Tally {
 
     /// A fire came to `fate`.
     pub fn came_to(&self, fate: Fate) {
-        self.fires[fate as usize].fetch_add(1, Relaxed);
+        self.events().fires[fate as usize].fetch_add(1, Relaxed);
     }
 
     /// Published at `at`, `lag` µs after its send instant.
     pub fn sent(&self, at: Timestamp, lag: i64) {
-        self.sent_at.store(at.as_micros(), Relaxed);
-        self.lag.store(lag, Relaxed);
+        let events = self.events();
+        events.sent_at.store(at.as_micros(), Relaxed);
+        events.lag.store(lag, Relaxed);
     }
 
     /// `count` fire times were skipped for the reason at that place.
     pub fn skipped(&self, reason: usize, count: u64) {
-        let skipped = self.skipped.get_or_init(Default::default);
-        if let Some(counter) = skipped.get(reason) {
+        if let Some(counter) = self.events().skipped.get(reason) {
             counter.fetch_add(count, Relaxed);
         }
     }
@@ -118,28 +132,34 @@ impl Tally {
     /// It fails, and why.
     pub fn fails(&self, why: &str) {
         let cut: String = why.chars().take(LONGEST).collect();
-        *self.lock() = Some(cut.into());
-        self.failing.store(true, Relaxed);
+        let events = self.events();
+        *events.lock() = Some(cut.into());
+        events.failing.store(true, Relaxed);
     }
 
     /// It fails no more.
     pub fn recovered(&self) {
+        let Some(events) = self.events.get() else {
+            return;
+        };
         // The lock is taken only where there was something to say.
-        if self.failing.swap(false, Relaxed) {
-            *self.lock() = None;
+        if events.failing.load(Relaxed) {
+            events.failing.store(false, Relaxed);
+            *events.lock() = None;
         }
     }
 
     /// How often fires came to `fate`.
     #[must_use]
     pub fn fires(&self, fate: Fate) -> u64 {
-        self.fires[fate as usize].load(Relaxed)
+        let events = self.events.get();
+        events.map_or(0, |events| events.fires[fate as usize].load(Relaxed))
     }
 
     /// How many fire times were skipped for the reason at that place.
     #[must_use]
     pub fn skips(&self, reason: usize) -> u64 {
-        let counter = self.skipped.get().and_then(|all| all.get(reason));
+        let counter = self.events.get().and_then(|all| all.skipped.get(reason));
         counter.map_or(0, |counter| counter.load(Relaxed))
     }
 
@@ -170,21 +190,29 @@ impl Tally {
     /// When this process published last, and how many µs after the send instant.
     #[must_use]
     pub fn last_sent(&self) -> Option<(Timestamp, i64)> {
-        instant(&self.sent_at).map(|at| (at, self.lag.load(Relaxed)))
+        let events = self.events.get()?;
+        instant(&events.sent_at).map(|at| (at, events.lag.load(Relaxed)))
     }
 
     /// Whether its last attempt failed.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.failing.load(Relaxed)
+        let events = self.events.get();
+        events.is_some_and(|events| events.failing.load(Relaxed))
     }
 
     /// Why it fails, while it does.
     #[must_use]
     pub fn error(&self) -> Option<Box<str>> {
-        self.lock().clone()
+        self.events.get()?.lock().clone()
     }
 
+    fn events(&self) -> &Events {
+        self.events.get_or_init(Box::default)
+    }
+}
+
+impl Events {
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<str>>> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }

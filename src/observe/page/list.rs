@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::Asked;
 use super::timeline::{QUARTERS, Timeline};
-use super::words::{Html, distance, foreign, lag, local, number};
+use super::words::{Html, due, foreign, lag, local, number};
 use crate::clock::Timestamp;
 use crate::observe::view::{Known, State, View};
 use crate::schedule::Zone;
@@ -12,6 +12,9 @@ use crate::timetable::Entry;
 
 /// Most rows of one page.
 const ROWS: usize = 200;
+
+/// What is late by so much is not being fired just now, µs.
+const OVERDUE: i64 = 3_000_000;
 
 /// How many entries are in which state, whatever is shown.
 #[derive(Debug, Default)]
@@ -89,7 +92,10 @@ impl<'a> List<'a> {
             list.counts.all += 1;
             list.counts.failing += usize::from(failing);
             list.counts.states[state as usize] += 1;
-            if let Some(next) = known.next.filter(|_| state == State::Active && !failing)
+            // What is overdue is not what comes next.
+            let comes = |next: &Timestamp| view.now.micros_since(*next) < OVERDUE;
+            if let Some(next) = known.next.filter(comes)
+                && state == State::Active
                 && list.next.is_none_or(|(_, first)| next < first)
             {
                 list.next = Some((entry, next));
@@ -221,11 +227,13 @@ fn write_row(
         None => write!(out, "<span class=\"never\">–</span>")?,
         Some(next) => {
             write_time(next, &entry.zone, view.now, out)?;
+            let overdue = view.now.micros_since(next) >= OVERDUE;
             write!(
                 out,
-                "<span class=\"sub\" data-at=\"{}\">{}</span>",
+                "<span class=\"sub{}\" data-at=\"{}\">{}</span>",
+                if overdue { " slow" } else { "" },
                 next.as_micros() / 1_000,
-                distance(next, view.now)
+                due(next, view.now)
             )?;
         }
     }

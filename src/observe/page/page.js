@@ -25,7 +25,7 @@
       // What is due within the second is being fired.
       const s = Math.max(0, Math.ceil(left));
       const text = node.dataset.form === "clock" ? clock(s)
-        : left < -2 ? `${words(Math.floor(-left))} ago` : s ? `in ${words(s)}` : "now";
+        : left < -3 ? `${words(Math.floor(-left))} overdue` : s ? `in ${words(s)}` : "now";
       if (node.textContent !== text) node.textContent = text;
     }
     for (const node of document.querySelectorAll("[data-clock]")) {

@@ -109,11 +109,13 @@ fn write_refusals(view: &View, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     let this = own.map(|own| own.presence.instance.as_str());
+    let said = own.and_then(|own| own.presence.reload_error.as_deref());
     for one in view.instances() {
         let Some(error) = one.reload_error.as_deref() else {
             continue;
         };
-        if Some(one.instance.as_str()) != this {
+        // Instances that read the same file refuse it for the same reason.
+        if Some(one.instance.as_str()) != this && Some(error) != said {
             writeln!(
                 out,
                 "<p class=\"alert bad\">{} has refused its changed schedule: {}</p>",
@@ -141,7 +143,12 @@ fn write_next(view: &View, list: &List<'_>, out: &mut dyn Write) -> io::Result<(
                 Html(&entry.name)
             )?;
             write_time(at, &entry.zone, view.now, out)?;
-            write!(out, " {}</span></p>", Html(entry.zone.name()))?;
+            // The clock of the page shows the schedule's zone.
+            let zone = entry.zone.name();
+            if zone != view.loaded.settings.zone.name() {
+                write!(out, " {}", Html(zone))?;
+            }
+            write!(out, "</span></p>")?;
         }
     }
     writeln!(out, "</div>")

@@ -60,6 +60,12 @@ pub fn distance(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// The same of a fire time: `in 5 min`, `2 h overdue`.
+#[must_use]
+pub fn due(at: Timestamp, now: Timestamp) -> String {
+    distance(at, now).replace(" ago", " overdue")
+}
+
 /// `42 s`, `5 min`, `2 h 5 min`, `3 d`.
 #[must_use]
 pub fn length(seconds: u64) -> String {

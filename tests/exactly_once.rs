@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::beat::Launch;
 use support::cluster::Cluster;
+use support::proxy::{Act, At, Proxy, Trap};
 use support::queue::{Row, drain_redis, duplicates, fire_times, missing};
 use support::servers::Redis;
 use support::wait::{now, wait_for, wall_micros};
@@ -215,4 +216,26 @@ fn a_redis_cluster_is_refused_by_name_and_ends_nothing() {
     let why = down["error"].as_str().unwrap();
     assert!(why.contains("Redis Cluster"), "{why}");
     assert!(beat.is_alive());
+}
+
+#[test]
+fn a_leader_whose_commits_are_swallowed_gives_up_its_term() {
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.port());
+    // Renewals have a line of their own and get through; whatever carries a message does not.
+    let url = redis.url_at(proxy.port(), 0);
+    let mut deaf = schedule(&redis).broker(&url).start();
+    deaf.wait_for_events_since(0, "fired", 2, Duration::from_secs(10));
+    let late = Act::Late(Duration::from_secs(60));
+    let trap = proxy.trap(Trap::new("periodic_task_name", At::Request, late).times(1_000));
+    let mut other = deaf.launch().clone().broker(&redis.url()).start();
+    trap.wait(1, Duration::from_secs(5));
+    let began = now();
+    deaf.wait_for_event("resigned", Duration::from_secs(5));
+    other.wait_for_event("fired", Duration::from_secs(5));
+    // Half a lease, one more attempt, and the next whole second.
+    assert!(began.elapsed() < 3 * TTL, "{:?}", began.elapsed());
+    assert_eq!(deaf.events("deposed").len(), 0, "it held its lease");
+    let rows = drain_redis(&mut redis.connect(), "celery");
+    assert_eq!(duplicates(&rows), []);
 }

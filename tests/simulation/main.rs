@@ -7,6 +7,8 @@
 //! messages that are refused, pauses, outages, clocks that are set, reloads that reach one instance
 //! before the other, a store that loses its data.
 //!
+//! `elsewhere` does the same to `dispatch::Confirmed`, where store and broker are two systems.
+//!
 //! A run is a seed and a number of steps. One that fails prints both:
 //!
 //! ```sh
@@ -22,6 +24,7 @@
 )]
 
 mod audit;
+mod elsewhere;
 mod instance;
 mod rng;
 mod schedules;
@@ -100,4 +103,20 @@ fn every_fire_time_is_settled_once_whatever_happens() {
         totals.skipped > 0 && totals.terms > 0 && totals.reloads > 0 && totals.seeded > 0,
         "{totals:?}"
     );
+}
+
+#[test]
+fn elsewhere_nothing_is_lost_in_silence_and_at_most_once_is_that() {
+    let steps = number("BEAT_SIM_STEPS").unwrap_or(30_000);
+    if let Some(seed) = number("BEAT_SIM_SEED") {
+        println!("{} repeats", elsewhere::run(seed, steps));
+        return;
+    }
+    let mut repeats = 0;
+    for seed in 0..steps.div_ceil(RUN) {
+        let _replay = Replay(seed, RUN);
+        repeats += elsewhere::run(seed, RUN);
+    }
+    println!("{steps} steps, {repeats} repeats");
+    assert!(repeats > 0, "without a repeat nothing went wrong");
 }

@@ -69,19 +69,23 @@ impl Draft {
 
     /// Compiles it as of `now`.
     pub fn load(&self, now: Timestamp) -> Loaded {
-        let identity = Identity {
-            pid: 1,
-            hostname: "test".into(),
-            reply_to: Uuid::nil(),
-            utcoffset_hours: 0.0,
-        };
-        let sources = Sources::from_text("test.toml", self.toml());
-        config::load(&sources, &Env::default(), &identity, now, Purpose::Look)
-            .unwrap_or_else(|report| panic!("{}\n{}", self.toml(), report.draw(false)))
+        compile(&self.toml(), now)
     }
 }
 
-/// The keys of an entry but its task.
+/// Compiles a schedule file as of `now`.
+pub fn compile(toml: &str, now: Timestamp) -> Loaded {
+    let identity = Identity {
+        pid: 1,
+        hostname: "test".into(),
+        reply_to: Uuid::nil(),
+        utcoffset_hours: 0.0,
+    };
+    let sources = Sources::from_text("test.toml", toml.to_owned());
+    config::load(&sources, &Env::default(), &identity, now, Purpose::Look)
+        .unwrap_or_else(|report| panic!("{}", report.draw(false)))
+}
+
 fn entry(rng: &mut Rng, now: Timestamp) -> Vec<String> {
     let soon = |rng: &mut Rng| {
         now.plus_micros(i64::try_from(rng.below(7_200_000_000)).unwrap() - 1_800_000_000)

@@ -7,7 +7,7 @@
 //!   skipped because of a pause.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beat::clock::{FireTime, Timestamp};
@@ -152,6 +152,7 @@ impl World {
             last_fire_time: None,
             skipped: Vec::new(),
             misfire: false,
+            task_id: OnceLock::new(),
         }
     }
 

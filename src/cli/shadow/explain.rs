@@ -25,16 +25,18 @@ pub struct Difference<'a> {
     pub why: String,
 }
 
-/// Every difference of `comparison`, at most `most`, by time.
+/// The differences of `comparison`, at most `most`, by time, and of one row not more than `each`.
 pub fn differences<'a>(
     comparison: &'a Comparison<'_>,
     by_task: bool,
     most: usize,
+    each: usize,
 ) -> Vec<Difference<'a>> {
     let mut all: Vec<(i64, bool, &Row<'_>)> = Vec::new();
     for row in &comparison.rows {
-        let missing = row.pairing.missing.iter().map(|at| (*at, true, row));
-        let extra = row.pairing.extra.iter().map(|at| (*at, false, row));
+        let [missing, extra] = [&row.pairing.missing, &row.pairing.extra].map(|all| all.iter());
+        let missing = missing.take(each).map(|at| (*at, true, row));
+        let extra = extra.take(each).map(|at| (*at, false, row));
         all.extend(missing.chain(extra));
     }
     all.sort_by(|a, b| (a.0, &a.2.name).cmp(&(b.0, &b.2.name)));

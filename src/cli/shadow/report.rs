@@ -13,6 +13,8 @@ use crate::config::escaped;
 /// Differences that a table lists, and JSON.
 const LISTED: usize = 20;
 const LISTED_JSON: usize = 1_000;
+/// Of one row, missing and extra each: what is wrong with one must not hide the others.
+const OF_ONE_ROW: usize = 3;
 /// Widest column of names, in characters.
 const WIDEST: usize = 40;
 
@@ -197,7 +199,7 @@ impl Report<'_> {
             );
             let _ = writeln!(out, "{}", line.trim_end());
         }
-        let all = differences(comparison, self.by_task(), LISTED);
+        let all = differences(comparison, self.by_task(), LISTED, OF_ONE_ROW);
         if !all.is_empty() {
             let _ = writeln!(out, "\nDIFFERENCES");
             for one in &all {
@@ -227,7 +229,7 @@ impl Report<'_> {
     pub fn json(&self) -> Value {
         let comparison = self.comparison;
         let totals = self.totals();
-        let all = differences(comparison, self.by_task(), LISTED_JSON);
+        let all = differences(comparison, self.by_task(), LISTED_JSON, LISTED_JSON);
         #[expect(clippy::cast_precision_loss, reason = "below some centuries in µs")]
         let float = |micros: i64| micros as f64 / 1e6;
         let rows: Vec<Value> = comparison

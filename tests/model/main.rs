@@ -262,4 +262,41 @@ fn wider_bounds() {
             ..NONE
         },
     ));
+    holds(World {
+        instances: 3,
+        ..two(
+            Misfire::All,
+            Bounds {
+                misses: 1,
+                crashes: 1,
+                expiries: 3,
+                ..NONE
+            },
+        )
+    });
+    holds(World {
+        instances: 3,
+        ..two(
+            Misfire::Latest,
+            Bounds {
+                misses: 1,
+                expiries: 2,
+                reloads: 1,
+                ..NONE
+            },
+        )
+    });
+    holds(World {
+        skew: [1, 0, 0],
+        ..two(
+            Misfire::All,
+            Bounds {
+                times: 3,
+                misses: 2,
+                crashes: 1,
+                expiries: 2,
+                ..NONE
+            },
+        )
+    });
 }

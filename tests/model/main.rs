@@ -8,12 +8,13 @@
 //! - requests that are lost, executed without an answer, or executed arbitrarily late (a paused
 //!   instance, a paused server, a connection that was given up); the same chunk sent again;
 //! - instances whose clocks differ, all three misfire policies, a schedule that one instance
-//!   reloads and another does not, and a store that loses its data once.
+//!   reloads and another does not, and a store that loses its data once;
+//! - a trigger, whose request is repeated by the same leader or by the next one.
 //!
 //! A pause needs no step of its own: an instance that does not act is paused.
 //!
 //! What is not: several entries (nothing is shared between entries but the lease, and the items of
-//! a chunk are caught one by one), pause and trigger, state of the wrong type, brokers elsewhere
+//! a chunk are caught one by one), pauses, state of the wrong type, brokers elsewhere
 //! (there the promise is another one), and the vote of clocks. `tests/simulation` drives the real
 //! code through some of these.
 //!
@@ -89,6 +90,7 @@ const NONE: Bounds = Bounds {
     expiries: 0,
     losses: 0,
     reloads: 0,
+    triggers: 0,
 };
 
 fn two(misfire: Misfire, bounds: Bounds) -> World {
@@ -142,6 +144,24 @@ fn clocks_that_differ_do_not_matter() {
             ..two(misfire, bounds)
         });
     }
+}
+
+#[test]
+fn a_trigger_is_carried_out_once() {
+    let bounds = Bounds {
+        times: 1,
+        misses: 2,
+        crashes: 1,
+        expiries: 2,
+        triggers: 1,
+        ..NONE
+    };
+    holds(two(Misfire::All, bounds));
+    is_caught(
+        two(Misfire::All, bounds),
+        Rule::CompareCursor,
+        properties::TRIGGER,
+    );
 }
 
 #[test]

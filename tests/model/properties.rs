@@ -16,6 +16,8 @@ pub const NOTHING_LOST: &str = "what the ledger has passed was pushed or skipped
 pub const EITHER: &str = "what was pushed is not skipped";
 /// Whoever does not hold the lease writes nothing.
 pub const DEPOSED: &str = "who does not hold the lease writes nothing";
+/// However often its request is repeated.
+pub const TRIGGER: &str = "a trigger is pushed once at most";
 /// As long as the store keeps its data.
 pub const TERMS: &str = "terms grow";
 /// Even when it does not.
@@ -28,6 +30,8 @@ pub const ONE_TRUSTS: &str = "one instance at most trusts its lease";
 /// What happened so far, for the properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Ghost {
+    /// How often the trigger was pushed.
+    pub triggered: u8,
     /// How often each fire time was pushed.
     pub pushed: [u8; TIMES],
     /// Fire times recorded as skipped, or dropped by a change of the schedule.
@@ -80,6 +84,10 @@ pub fn properties() -> Vec<Property<World>> {
                 .any(both)
         }),
         Property::always(DEPOSED, |_, state: &State| !state.ghost.intruded),
+        Property::always(TRIGGER, |_, state: &State| state.ghost.triggered <= 1),
+        Property::sometimes("the trigger is pushed", |world: &World, state: &State| {
+            world.bounds.triggers == 0 || state.ghost.triggered > 0
+        }),
         Property::always(TERMS, |_, state: &State| {
             state.ghost.lost || !state.ghost.term_fell
         }),

@@ -38,6 +38,10 @@ pub struct Store {
     pub from: Option<u8>,
     /// `entries`.
     pub record: Option<Record>,
+    /// An operator's trigger waits in `control`.
+    pub requested: bool,
+    /// `control_cursor` has passed it.
+    pub carried: bool,
 }
 
 /// A call of a script.
@@ -64,6 +68,11 @@ pub enum Request {
         /// The items.
         chunk: Chunk,
     },
+    /// `control.lua`, with a trigger.
+    Control {
+        /// Who says that it leads.
+        holder: Holder,
+    },
     /// The second half of a commit, where it is two.
     Record {
         /// The items.
@@ -75,7 +84,9 @@ impl Request {
     /// Whose lease is checked.
     pub fn holder(&self) -> Option<Holder> {
         match *self {
-            Self::Enrol { holder, .. } | Self::Commit { holder, .. } => Some(holder),
+            Self::Enrol { holder, .. } | Self::Commit { holder, .. } | Self::Control { holder } => {
+                Some(holder)
+            }
             Self::Campaign { .. } | Self::Record { .. } => None,
         }
     }
@@ -133,6 +144,17 @@ impl World {
                     return Reply::Deposed;
                 }
                 self.run_commit(state, chunk)
+            }
+            Request::Control { holder } => {
+                if self.is_refused(state, holder, Rule::LeaseOnCommit) {
+                    return Reply::Deposed;
+                }
+                if !(self.has(Rule::CompareCursor) && state.store.carried) {
+                    state.ghost.triggered = (state.ghost.triggered + 1).min(2);
+                }
+                state.store.carried = true;
+                state.store.requested = false;
+                Reply::Done(state.store.last)
             }
             Request::Record { chunk } => {
                 record(state, chunk);

@@ -50,6 +50,8 @@ pub struct Bounds {
     pub losses: u8,
     /// Instances that load a schedule with every second fire time.
     pub reloads: u8,
+    /// Triggers that wait from the beginning: none or one.
+    pub triggers: u8,
 }
 
 /// What the broken variants leave out.
@@ -59,6 +61,8 @@ pub enum Rule {
     PublishAndRecordAtOnce,
     /// A fire time that is recorded is not pushed.
     CompareLast,
+    /// A request of an operator that the cursor has passed is not carried out.
+    CompareCursor,
     /// Fires and skips check the lease.
     LeaseOnCommit,
     /// Recording entries checks the lease.
@@ -120,6 +124,12 @@ pub enum Step {
     Crash(u8),
     /// An instance loads another schedule.
     Reload(u8),
+    /// A leader carries out the trigger that waits and is answered.
+    Control(u8),
+    /// It is carried out, the answer is lost.
+    ControlUnheard(u8),
+    /// Not answered, and carried out later.
+    ControlLate(u8),
     /// A standby stands for election and is answered.
     Campaign(u8),
     /// It stands for election and is not answered.
@@ -292,6 +302,26 @@ impl World {
                     }
                 }
             }
+            Step::Control(instance)
+            | Step::ControlUnheard(instance)
+            | Step::ControlLate(instance) => {
+                if step != Step::Control(instance) && !Self::miss(state) {
+                    return false;
+                }
+                let one = &state.instances[usize::from(instance)];
+                let envelope = Envelope {
+                    from: instance,
+                    awaited: false,
+                    request: Request::Control {
+                        holder: one.holder(instance, one.elector.term),
+                    },
+                };
+                match step {
+                    Step::ControlLate(_) => state.send(envelope),
+                    // Deposed or unheard, the loop finds out by its next commit.
+                    _ => drop(self.run(state, envelope)),
+                }
+            }
             Step::Distrust(instance) => {
                 let elector = &mut state.instances[usize::from(instance)].elector;
                 elector.distrust();
@@ -337,7 +367,10 @@ impl Model for World {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             now: 0,
-            store: Store::default(),
+            store: Store {
+                requested: self.bounds.triggers > 0,
+                ..Store::default()
+            },
             instances: vec![Instance::default(); usize::from(self.instances)],
             net: Vec::new(),
             left: self.bounds,
@@ -390,6 +423,13 @@ impl Model for World {
             // A renewal tells that the lease is lost; one that succeeds changes nothing here.
             if elector.term > 0 && state.store.lease != Some(instance.holder(place, elector.term)) {
                 steps.push(Step::StepDown(place));
+            }
+            let leads = matches!(instance.metronome, Metronome::Planned { term, .. } if term == elector.term);
+            if state.store.requested && leads && elector.is_trusting() {
+                steps.push(Step::Control(place));
+                if state.left.misses > 0 {
+                    steps.extend([Step::ControlUnheard(place), Step::ControlLate(place)]);
+                }
             }
             if !state.waits(place) {
                 steps.push(Step::Proceed(place));

@@ -372,10 +372,9 @@ fn a_store_that_is_away_is_neither_dead_nor_ready() {
 }
 
 #[test]
-fn a_loop_that_hangs_is_not_alive() {
+fn a_process_that_was_stopped_for_a_moment_is_alive() {
     let redis = Redis::start();
     let (mut beat, http) = start(&redis);
-    // The whole process: its listener answers again before the loop can have made up for it.
     beat.signal(Signal::STOP);
     std::thread::sleep(Duration::from_secs(2));
     beat.signal(Signal::CONT);

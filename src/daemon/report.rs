@@ -122,6 +122,8 @@ impl Chunk<'_> {
                     estimated: false,
                 };
                 skipped(self.facts, &due.entry, &[paused]);
+                // It is not tried any more.
+                due.entry.tally.recovered();
             }
             Outcome::Rejected(error) => {
                 // Once for a fire time; its repeats are silent until one succeeds.

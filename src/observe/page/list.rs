@@ -195,7 +195,9 @@ fn write_row(
     if let Some(error) = view.error(entry) {
         write!(out, "<span class=\"note\">{}</span>", foreign(&error))?;
     }
-    if let Some(mark) = view.mark(entry).filter(|_| row.state == State::Paused) {
+    // That all are paused is said above.
+    let own = view.overview.paused.get(&*entry.name);
+    if let Some(mark) = own.filter(|_| row.state == State::Paused) {
         let (by, reason) = (foreign(&mark.by), foreign(&mark.reason));
         let colon = if mark.reason.is_empty() { "" } else { ": " };
         write!(out, "<span class=\"note\">by {by}{colon}{reason}</span>")?;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::beat::{Beat, Launch};
 use support::command::run;
 use support::queue::read_redis;
@@ -154,6 +154,62 @@ fn a_store_that_is_a_file_is_another_file() {
         })
         .count();
     assert!(letters <= fired + 1, "{letters} messages of {fired} fires");
+}
+
+#[test]
+fn last_runs_can_be_written_for_it_alone() {
+    let redis = Redis::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (toml, export) = (path("beat.toml"), path("celery.json"));
+    let text = format!(
+        "broker_url = '{}'\n[beat_schedule.slow]\ntask = 'tasks.add'\nschedule = '1h'\n",
+        redis.url()
+    );
+    std::fs::write(&toml, text).unwrap();
+    let last = "2026-11-20T12:00:00.250000Z";
+    let exported = json!({
+        "beat_export": 1, "exported_at": "2026-11-20T12:30:00Z", "celery": "5.7.0", "app": "proj",
+        "scheduler": "celery", "broker": {"scheme": "redis"}, "settings": {}, "task_queues": {},
+        "task_routes": [], "warnings": [], "entries": [{
+            "name": "slow", "source": "beat_schedule", "task": "tasks.add", "args": [], "kwargs": {},
+            "options": {}, "last_run_at": last, "counts_from": last, "total_run_count": 7,
+            "schedule": {"type": "interval", "micros": 3_600_000_000_u64, "relative": false, "timezone": null},
+        }],
+    });
+    std::fs::write(&export, exported.to_string()).unwrap();
+    let words = [
+        "import",
+        &export,
+        "--last-runs",
+        "--shadow",
+        "--schedule",
+        &toml,
+    ];
+    let done = run(&words);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(
+        keys(&redis)
+            .iter()
+            .all(|key| key.starts_with("beat:{beat.shadow}:"))
+    );
+
+    let done = run(&[
+        "status",
+        "--shadow",
+        "--schedule",
+        &toml,
+        "--format",
+        "json",
+    ]);
+    let status: Value = serde_json::from_str(&done.stdout).unwrap();
+    let entry = &status["entries"][0];
+    assert_eq!(
+        (&entry["last_fire_time"], &entry["count"]),
+        (&last.into(), &7.into())
+    );
+    let done = run(&["import", &export, "--shadow"]);
+    assert_eq!(done.code, Some(2), "only with --last-runs");
 }
 
 #[test]

@@ -333,6 +333,8 @@ impl<C: Clock> Metronome<C> {
                 Ok(taken) => {
                     self.trouble.over();
                     *plan = taken;
+                    // What is not said now is said when its entry is reserved next.
+                    let _ = self.dispatcher.take_over(term).await;
                     return Ok(());
                 }
                 Err(StoreError::Deposed) => return Err(Over::Deposed),

@@ -283,6 +283,16 @@ impl Confirmed {
         Ok(places.into_iter().zip(claims).collect())
     }
 
+    /// Says of what earlier holders reserved and did not mark done that its fate is not known, though
+    /// the entry may never be due again.
+    pub async fn take_over(&mut self, term: Term) -> Result<(), StoreError> {
+        let left = self.ledger.unmarked(term).await?;
+        for (entry, text) in &left {
+            self.say_unknown(entry, text);
+        }
+        self.ledger.abandon(term, &left).await
+    }
+
     fn say_unknown(&mut self, entry: &EntryName, reservation: &str) {
         let (fire_time, holder) = reservation.split_once(' ').unwrap_or((reservation, ""));
         let fire_time = parse_micros(fire_time).unwrap_or_default();

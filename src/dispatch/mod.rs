@@ -121,6 +121,11 @@ impl Dispatcher {
         (confirmed.take_unknown(), shortfalls)
     }
 
+    /// Says what earlier leaders left unsaid, once office is taken.
+    pub async fn take_over(&mut self, term: Term) -> Result<(), StoreError> {
+        self.confirmed().take_over(term).await
+    }
+
     fn confirmed(&mut self) -> &mut Confirmed {
         match self {
             Self::Redis(redis) => redis.confirmed(),

@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 use super::tables::{Table, Tables};
 use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Paused, Renewal, Reservation, Settlement, StoreError,
-    Term, Write,
+    Term, Unmarked, Write,
 };
 use crate::plan::Outcome;
 use crate::timetable::EntryName;
@@ -362,6 +362,17 @@ impl Ledger for FileLedger {
     ) -> Result<Vec<Claim>, StoreError> {
         let (store, items) = (self.0.clone(), items.to_vec());
         blocking(move || store.with(term, |tables| tables.reserve(term, &items))).await
+    }
+
+    async fn unmarked(&mut self, term: Term) -> Result<Vec<Unmarked>, StoreError> {
+        let open = self.0.open();
+        let held = open.as_ref().filter(|held| held.term == term);
+        Ok(held.ok_or(StoreError::Deposed)?.tables.unmarked(term))
+    }
+
+    async fn abandon(&mut self, term: Term, reservations: &[Unmarked]) -> Result<(), StoreError> {
+        let (store, reservations) = (self.0.clone(), reservations.to_vec());
+        blocking(move || store.with(term, |tables| tables.abandon(&reservations))).await
     }
 
     async fn commit(

@@ -79,6 +79,9 @@ pub struct Reservation {
     pub overwrite: String,
 }
 
+/// An entry, and the reservation of it that nobody marked done: its fire time and its holder.
+pub type Unmarked = (EntryName, String);
+
 /// Last-run state. Every write checks the lease.
 pub trait Ledger {
     /// Reads what is recorded of `names`.
@@ -123,6 +126,19 @@ pub trait Ledger {
         term: Term,
         items: &[Reservation],
     ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
+
+    /// The reservations of earlier holders that are not marked done.
+    fn unmarked(
+        &mut self,
+        term: Term,
+    ) -> impl Future<Output = Result<Vec<Unmarked>, StoreError>> + Send;
+
+    /// Gives such reservations up, after it was said that their fate is not known.
+    fn abandon(
+        &mut self,
+        term: Term,
+        reservations: &[Unmarked],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Records what was published elsewhere, or skipped.
     fn commit(
@@ -207,6 +223,22 @@ impl Ledger for AnyLedger {
             Self::Redis(ledger) => ledger.reserve(term, items).await,
             Self::File(ledger) => ledger.reserve(term, items).await,
             Self::Memory(ledger) => ledger.reserve(term, items).await,
+        }
+    }
+
+    async fn unmarked(&mut self, term: Term) -> Result<Vec<Unmarked>, StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.unmarked(term).await,
+            Self::File(ledger) => ledger.unmarked(term).await,
+            Self::Memory(ledger) => ledger.unmarked(term).await,
+        }
+    }
+
+    async fn abandon(&mut self, term: Term, reservations: &[Unmarked]) -> Result<(), StoreError> {
+        match self {
+            Self::Redis(ledger) => ledger.abandon(term, reservations).await,
+            Self::File(ledger) => ledger.abandon(term, reservations).await,
+            Self::Memory(ledger) => ledger.abandon(term, reservations).await,
         }
     }
 

@@ -9,7 +9,7 @@ use super::control::{Carried, Order};
 use super::tables::{Table, Tables};
 use super::{
     Campaign, Claim, Lease, Ledger, Loaded, Paused, Renewal, Reservation, Settlement, StoreError,
-    Term, Write,
+    Term, Unmarked, Write,
 };
 use crate::plan::{Outcome, Recorded};
 use crate::timetable::EntryName;
@@ -223,6 +223,17 @@ impl Ledger for MemoryLedger {
     ) -> Result<Vec<Claim>, StoreError> {
         let mut state = self.store.as_leader(&self.instance, term)?;
         Ok(state.tables.reserve(term, items))
+    }
+
+    async fn unmarked(&mut self, term: Term) -> Result<Vec<Unmarked>, StoreError> {
+        let state = self.store.as_leader(&self.instance, term)?;
+        Ok(state.tables.unmarked(term))
+    }
+
+    async fn abandon(&mut self, term: Term, reservations: &[Unmarked]) -> Result<(), StoreError> {
+        let mut state = self.store.as_leader(&self.instance, term)?;
+        state.tables.abandon(reservations);
+        state.answer(())
     }
 
     async fn commit(

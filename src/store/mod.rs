@@ -23,7 +23,9 @@ pub mod tables;
 use std::fmt;
 
 pub use lease::{AnyLease, Campaign, Lease, Renewal};
-pub use ledger::{AnyLedger, Claim, FRESH, Ledger, Loaded, Paused, Reservation, Settlement, Write};
+pub use ledger::{
+    AnyLedger, Claim, FRESH, Ledger, Loaded, Paused, Reservation, Settlement, Unmarked, Write,
+};
 pub use remote::AnyRemote;
 
 /// Number of a leader's time in office; it grows with each election.

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::control::{Carried, Decision, Order, place};
-use super::{Claim, FRESH, Loaded, Paused, Reservation, Settlement, Term, Write};
+use super::{Claim, FRESH, Loaded, Paused, Reservation, Settlement, Term, Unmarked, Write};
 use crate::clock::{FireTime, Timestamp};
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Recorded};
@@ -252,6 +252,26 @@ impl Tables {
         self.set(Table::Reserved, entry, mine);
         self.count_one(entry, item.fire_time);
         Claim::Publish
+    }
+
+    /// Reservations of earlier terms; see [`super::Ledger::unmarked`].
+    #[must_use]
+    pub fn unmarked(&self, term: Term) -> Vec<Unmarked> {
+        let own = format!(" {term}");
+        let reserved = self.maps.get(&Table::Reserved).into_iter().flatten();
+        reserved
+            .filter(|(_, text)| !text.ends_with(&own))
+            .map(|(entry, text)| (entry.as_str().into(), text.clone()))
+            .collect()
+    }
+
+    /// Gives reservations up; see [`super::Ledger::abandon`].
+    pub fn abandon(&mut self, reservations: &[Unmarked]) {
+        for (entry, text) in reservations {
+            if self.get(Table::Reserved, entry) == Some(text) {
+                self.remove(Table::Reserved, entry);
+            }
+        }
     }
 
     /// Records what was published or skipped; see [`super::Ledger::commit`].

@@ -173,6 +173,8 @@ impl World {
             return;
         };
         if one.next.is_empty() {
+            let _ = now(one.confirmed.take_over(term));
+            self.excused.extend(one.confirmed.take_unknown());
             if let Ok(loaded) = now(one.confirmed.ledger().load(&names)) {
                 for (name, recorded) in names.iter().zip(loaded.recorded) {
                     let base = recorded.last.max(recorded.from).unwrap_or(self.start);
@@ -282,9 +284,8 @@ pub fn run(seed: u64, steps: u64) -> usize {
     for one in &mut world.instances {
         one.term = None;
     }
-    // One more, so that a reservation whose holder is gone is met by the next.
     for _ in 0..10 * second + 100 {
-        world.act(0, second + 1);
+        world.act(0, second);
     }
     world.judge(second)
 }

@@ -45,10 +45,23 @@ async fn a_reservation_counts_once_and_is_its_holders_until_it_is_marked() {
             );
             let recorded = ledger_b.load(&["e".into()]).await.unwrap().recorded;
             assert_eq!(recorded[0].last, Some(time(3)));
+            let left = ledger_b.unmarked(new).await.unwrap();
+            assert_eq!(left, [("e".into(), text.clone())]);
             let overwritten = ledger_b.reserve(new, &reserve(4, text)).await.unwrap();
             assert_eq!(overwritten, [Claim::Publish]);
             let marked = ledger_b.commit(new, &[fire("e", 4)]).await.unwrap();
             assert_eq!(marked, [Outcome::Fired(4)]);
+            assert_eq!(ledger_b.unmarked(new).await.unwrap(), []);
+            // What was given up is not met again; one's own reservation is nobody else's.
+            ledger_b.reserve(new, &reserve(5, "")).await.unwrap();
+            assert_eq!(ledger_b.unmarked(new).await.unwrap(), []);
+            lease_b.resign(new).await.unwrap();
+            let third = won(&mut lease_a).await;
+            let left = ledger_a.unmarked(third).await.unwrap();
+            assert_eq!(left.len(), 1);
+            ledger_a.abandon(third, &left).await.unwrap();
+            let free = ledger_a.reserve(third, &reserve(6, "")).await.unwrap();
+            assert_eq!(free, [Claim::Publish]);
             let late = ledger_a.reserve(old, &reserve(5, "")).await;
             assert_eq!(late, Err(StoreError::Deposed));
         },

@@ -7,15 +7,18 @@ use redis::{Script, Value};
 use super::RedisLedger;
 use super::fire::{outcomes, text};
 use crate::plan::{Action, Outcome};
-use crate::store::{Claim, Reservation, Settlement, StoreError, Term};
+use crate::store::{Claim, Reservation, Settlement, StoreError, Term, Unmarked};
 
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/claim.lua")));
 static RESERVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/reserve.lua")));
+static ABANDON: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/abandon.lua")));
 static RECORD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/record.lua")));
 
 /// Most items of one script: a longer one would hold up the server. What parts before have done is
 /// found done when all is sent again.
 const PART: usize = 128;
+/// Longest reservation that is one of ours, bytes.
+const LONGEST: usize = 512;
 
 impl RedisLedger {
     /// See [`crate::store::Ledger::claim`].
@@ -102,6 +105,48 @@ impl RedisLedger {
                 (None, settled) => Claim::Settled(settled),
             })
             .collect())
+    }
+
+    /// See [`crate::store::Ledger::unmarked`].
+    pub(super) async fn unmarked_by(&mut self, term: Term) -> Result<Vec<Unmarked>, StoreError> {
+        let (key, own) = (self.keys().reserved(), format!(" {}", self.holder(term)));
+        let all: Vec<(Vec<u8>, Vec<u8>)> = self
+            .link()
+            .run(async |connection| redis::cmd("HGETALL").arg(key).query_async(connection).await)
+            .await?;
+        let texts = all
+            .into_iter()
+            .filter(|(_, text)| text.len() <= LONGEST)
+            .filter_map(|(entry, text)| {
+                let entry = String::from_utf8(entry).ok()?;
+                Some((entry.into(), String::from_utf8(text).ok()?))
+            });
+        Ok(texts.filter(|(_, text)| !text.ends_with(&own)).collect())
+    }
+
+    /// See [`crate::store::Ledger::abandon`].
+    pub(super) async fn abandon_all(
+        &mut self,
+        term: Term,
+        reservations: &[Unmarked],
+    ) -> Result<(), StoreError> {
+        for part in reservations.chunks(PART) {
+            let holder = self.holder(term);
+            let mut call = ABANDON.prepare_invoke();
+            call.key(self.keys().leader()).key(self.keys().reserved());
+            call.arg(holder);
+            for (entry, text) in part {
+                call.arg(&**entry).arg(text);
+            }
+            let done: i64 = self
+                .link()
+                .run(async |connection| call.invoke_async(connection).await)
+                .await?;
+            if done == -1 {
+                return Err(StoreError::Deposed);
+            }
+        }
+        Ok(())
     }
 
     /// See [`crate::store::Ledger::commit`].

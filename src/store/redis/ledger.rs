@@ -15,7 +15,7 @@ use super::server::Dialer;
 use crate::clock::Timestamp;
 use crate::plan::Outcome;
 use crate::store::{
-    Claim, Ledger, Loaded, Paused, Reservation, Settlement, StoreError, Term, Write,
+    Claim, Ledger, Loaded, Paused, Reservation, Settlement, StoreError, Term, Unmarked, Write,
 };
 use crate::timetable::EntryName;
 
@@ -238,6 +238,14 @@ impl Ledger for RedisLedger {
         items: &[Reservation],
     ) -> Result<Vec<Claim>, StoreError> {
         self.reserve_all(term, items).await
+    }
+
+    async fn unmarked(&mut self, term: Term) -> Result<Vec<Unmarked>, StoreError> {
+        self.unmarked_by(term).await
+    }
+
+    async fn abandon(&mut self, term: Term, reservations: &[Unmarked]) -> Result<(), StoreError> {
+        self.abandon_all(term, reservations).await
     }
 
     async fn commit(

@@ -200,7 +200,7 @@ fn write_facts(view: &View, list: &List<'_>, out: &mut dyn Write) -> io::Result<
         let loaded = seen(&one.loaded_at).map_or_else(String::new, |at| {
             format!("loaded {}", distance(at, view.now))
         });
-        write_fact("Schedule", "", &digest, &loaded, out)?;
+        write_fact("Schedule", "digest", &digest, &loaded, out)?;
     }
     writeln!(out, "</dl>")
 }

@@ -196,11 +196,6 @@ impl ManualClock {
         *now = (now.0.plus(by), now.1 + by);
     }
 
-    /// Sets the wall clock without time passing.
-    pub fn step_to(&self, wall: Timestamp) {
-        self.now().0 = wall;
-    }
-
     fn now(&self) -> std::sync::MutexGuard<'_, (Timestamp, Duration)> {
         self.0
             .lock()

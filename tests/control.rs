@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use support::beat::{Beat, Launch};
 use support::cluster::Cluster;
-use support::command::run;
+use support::command::run_on;
 use support::queue::{drain_redis, duplicates, fire_times};
 use support::servers::Redis;
 use support::wait::wait_for;
@@ -32,13 +32,7 @@ fn start(redis: &Redis) -> Beat {
 
 /// Runs a command on the schedule of `beat`.
 fn ask(beat: &Beat, words: &[&str]) -> (i32, String, String) {
-    let schedule = beat.launch().path().display().to_string();
-    let words: Vec<&str> = words
-        .iter()
-        .copied()
-        .chain(["--schedule", &schedule])
-        .collect();
-    let done = run(&words);
+    let done = run_on(beat.launch(), words);
     (done.code.unwrap(), done.stdout, done.stderr)
 }
 

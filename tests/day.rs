@@ -10,7 +10,7 @@ mod support;
 use std::time::Duration;
 
 use support::beat::{Beat, Launch};
-use support::command::run;
+use support::command::run_on;
 use support::http::Http;
 use support::queue::{drain_redis, duplicates, fire_times, missing};
 use support::servers::Redis;
@@ -31,9 +31,7 @@ fn schedule(redis: &Redis, more: &str) -> String {
 }
 
 fn operate(beat: &Beat, words: &[&str]) {
-    let path = beat.launch().path().display().to_string();
-    let done = run(&[words, &["--schedule", &path]].concat());
-    assert_eq!(done.code, Some(0), "{words:?}: {}", done.stderr);
+    run_on(beat.launch(), words).ok().unwrap();
 }
 
 /// How many fire times of `entry` the instances skipped for `reason`.

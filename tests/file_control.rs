@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::beat::{Beat, Launch};
-use support::command::run;
+use support::command::run_on;
 use support::queue::read_folder;
 use support::wait::wait_for;
 
@@ -53,18 +53,7 @@ impl Stage {
     }
 
     fn ask(&self, words: &[&str]) -> Result<String, String> {
-        let schedule = self.launch.path().display().to_string();
-        let words: Vec<&str> = words
-            .iter()
-            .copied()
-            .chain(["--schedule", &schedule])
-            .collect();
-        let done = run(&words);
-        if done.code == Some(0) {
-            Ok(done.stdout)
-        } else {
-            Err(done.stderr)
-        }
+        run_on(&self.launch, words).ok()
     }
 
     fn status(&self) -> Value {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis::Value;
 use support::beat::{Beat, Launch};
-use support::command::run;
+use support::command::run_on;
 use support::queue::{drain_redis, fire_times};
 use support::servers::Redis;
 use support::wait::wait_for;
@@ -33,18 +33,7 @@ fn start(redis: &Redis) -> Beat {
 }
 
 fn ask(beat: &Beat, words: &[&str]) -> Result<String, String> {
-    let schedule = beat.launch().path().display().to_string();
-    let words: Vec<&str> = words
-        .iter()
-        .copied()
-        .chain(["--schedule", &schedule])
-        .collect();
-    let done = run(&words);
-    if done.code == Some(0) {
-        Ok(done.stdout)
-    } else {
-        Err(done.stderr)
-    }
+    run_on(beat.launch(), words).ok()
 }
 
 fn key(name: &str) -> String {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::beat::{Beat, Launch};
-use support::command::run;
+use support::command::{run, run_on};
 use support::queue::read_redis;
 use support::servers::Redis;
 use support::wait::wait_for;
@@ -39,9 +39,7 @@ fn ids(beat: &Beat) -> BTreeMap<String, Value> {
 }
 
 fn ask(beat: &Beat, words: &[&str]) -> (i32, String) {
-    let path = beat.launch().path().display().to_string();
-    let words = [words, &["--schedule", &path]].concat();
-    let done = run(&words);
+    let done = run_on(beat.launch(), words);
     (done.code.unwrap(), done.stdout + &done.stderr)
 }
 

@@ -20,8 +20,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Loaded;
 use crate::dispatch::{Dispatcher, Scribe};
 use crate::observe::Facts;
-use crate::plan::clocks::{Clocks, Reading, is_ahead};
-use crate::plan::{Due, Outcome, Plan};
+use crate::plan::Plan;
+use crate::plan::clocks::{Clocks, Reading};
 use crate::store::{Ledger as _, StoreError, Term};
 
 /// Longest nap: what a step of the clock or a suspend can cost.
@@ -68,7 +68,7 @@ pub struct Metronome<C> {
 }
 
 /// Why a term ends for the metronome.
-enum Over {
+pub(super) enum Over {
     /// Another leads, or nobody.
     Deposed,
     /// The lease is kept, but what is sent is not answered.
@@ -231,7 +231,7 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Whether this term, or the process, is over.
-    fn is_over(&mut self, term: Term) -> Option<Over> {
+    pub(super) fn is_over(&mut self, term: Term) -> Option<Over> {
         if self.stop.is_cancelled() {
             return Some(Over::Stopped);
         }
@@ -288,7 +288,7 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Waits a pause out unless the term ends before.
-    async fn pause(&mut self, term: Term, pause: Duration) -> Result<(), Over> {
+    pub(super) async fn pause(&mut self, term: Term, pause: Duration) -> Result<(), Over> {
         self.facts.pulse.mark(&self.clock);
         let ended = |leadership: &Leadership| leadership.term() != Some(term);
         tokio::select! {
@@ -299,13 +299,13 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Logs trouble once and waits before the next attempt.
-    async fn trouble(&mut self, term: Term, error: &StoreError) -> Result<(), Over> {
+    pub(super) async fn trouble(&mut self, term: Term, error: &StoreError) -> Result<(), Over> {
         self.facts.retried();
         let pause = self.trouble.met(error);
         self.pause(term, pause).await
     }
 
-    async fn take_office(
+    pub(super) async fn take_office(
         &mut self,
         term: Term,
         loaded: &Loaded,
@@ -344,7 +344,7 @@ impl<C: Clock> Metronome<C> {
     }
 
     /// Rebuilds the ledger from what this leader knows.
-    async fn rebuild(
+    pub(super) async fn rebuild(
         &mut self,
         term: Term,
         plan: &mut Plan,
@@ -398,99 +398,6 @@ impl<C: Clock> Metronome<C> {
                 }
                 Err(StoreError::Deposed) => return Err(Over::Deposed),
                 Err(error) => self.trouble(term, &error).await?,
-            }
-        }
-    }
-
-    /// A leader who renews its lease but gets no answer to what it commits ends its term after half
-    /// a lease: another may have a better line. Not where messages go to another server, which
-    /// would not answer the other leader either.
-    fn give_up_in_time(&self, loaded: &Loaded) -> Result<(), Over> {
-        let atomic = self.dispatcher.mode() == "atomic";
-        let unanswered = self
-            .unanswered_since
-            .map(|since| self.clock.boot().saturating_sub(since));
-        match unanswered {
-            Some(time) if atomic && time * 2 >= loaded.settings.lease_ttl => Err(Over::Unable),
-            _ => Ok(()),
-        }
-    }
-
-    /// Commits one chunk; sends it again while it is not known what became of it.
-    async fn commit(
-        &mut self,
-        term: Term,
-        plan: &mut Plan,
-        memory: &mut Memory,
-        loaded: &Loaded,
-        dues: Vec<Due>,
-    ) -> Result<(), Over> {
-        let mut in_doubt = false;
-        loop {
-            if let Some(over) = self.is_over(term) {
-                return Err(over);
-            }
-            if self.clock.boot() >= self.trusted_until {
-                // The elector is about to renew, or to say that it could not.
-                self.pause(term, Duration::from_millis(20)).await?;
-                continue;
-            }
-            let (now, began) = (self.now(), self.clock.boot());
-            let commit = self.dispatcher.dispatch(&self.scribe, term, &dues, now);
-            let commit = self.facts.pulse.during(&self.clock, commit);
-            // What became of the last ones, while the server works on these.
-            let tell = async { self.untold.tell(&self.facts, &self.scribe) };
-            match tokio::join!(commit, tell).0 {
-                Ok(outcomes) => {
-                    self.trouble.over();
-                    self.unanswered_since = None;
-                    self.committed(loaded, began);
-                    let done = self.now();
-                    let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
-                    let settle = |(due, outcome)| {
-                        (!misled(outcome)).then(|| plan.settle(due, outcome, done))
-                    };
-                    let settled = dues.iter().zip(&outcomes).map(settle).collect();
-                    for due in &dues {
-                        plan.rearm(due.slot);
-                    }
-                    let is_misled = outcomes.iter().any(misled);
-                    let common = (self.dispatcher.mode(), term, done);
-                    self.untold = Untold::of(common, dues, outcomes, settled);
-                    if is_misled {
-                        // Somebody wrote that they fired far ahead of now; this leader knows better.
-                        memory.plan = Some((std::mem::take(plan), self.trusted_until));
-                        self.take_office(term, loaded, plan, memory).await?;
-                    }
-                    return Ok(());
-                }
-                Err(StoreError::Deposed) => return Err(Over::Deposed),
-                Err(StoreError::Corrupt) => {
-                    // Nothing was written.
-                    return self.rebuild(term, plan, memory, loaded).await;
-                }
-                Err(error @ StoreError::Ambiguous(_)) => {
-                    in_doubt = true;
-                    let boot = self.clock.boot();
-                    self.unanswered_since.get_or_insert(boot);
-                    self.hear_of_broker(false);
-                    self.give_up_in_time(loaded)?;
-                    self.trouble(term, &error).await?;
-                }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Broker(_))) => {
-                    self.hear_of_broker(false);
-                    self.give_up_in_time(loaded)?;
-                    self.trouble(term, &error).await?;
-                    if in_doubt {
-                        // What an earlier attempt did is still not known.
-                        continue;
-                    }
-                    // Nothing was done: what is due by then is decided anew.
-                    for due in &dues {
-                        plan.rearm(due.slot);
-                    }
-                    return Ok(());
-                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`elector`] stands for election and announces the leadership;
 //! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
+//! - [`commit`] is the part of it that has one chunk committed and settled;
 //! - [`alarm`] wakes it in time;
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
 //! - [`presence`] tells the other instances about this one;
@@ -16,6 +17,7 @@
 
 pub mod alarm;
 pub mod backoff;
+mod commit;
 pub mod control;
 pub mod desk;
 pub mod elector;

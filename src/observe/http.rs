@@ -8,8 +8,9 @@
 //! | `/status.json` | the same as `beat status --format json` |
 //! | `/` | the same for people |
 //!
-//! It has a thread and a runtime of its own: whatever is asked of it does not delay a fire. A
-//! connection is for one request and short-lived.
+//! It has a thread and a runtime of its own: whatever is asked of it does not hold up the firing
+//! loop, which shares nothing with it but the processors. A connection is for one request and
+//! short-lived.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

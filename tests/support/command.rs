@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::beat::Launch;
 use super::tzdir;
 
 /// What a command that ends by itself answered.
@@ -13,6 +14,23 @@ pub struct Answer {
     pub stdout: String,
     /// Messages.
     pub stderr: String,
+}
+
+impl Answer {
+    /// Data when it succeeded, else its messages.
+    pub fn ok(self) -> Result<String, String> {
+        if self.code == Some(0) {
+            Ok(self.stdout)
+        } else {
+            Err(self.stderr)
+        }
+    }
+}
+
+/// Runs a command on the schedule of an instance: `status`, `trigger`, ….
+pub fn run_on(launch: &Launch, words: &[&str]) -> Answer {
+    let path = launch.path().display().to_string();
+    run(&[words, &["--schedule", &path]].concat())
 }
 
 /// Runs `beat` with these arguments to its end: `preview`, `check`, ….

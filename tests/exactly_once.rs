@@ -6,8 +6,11 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use redis::Commands;
 use support::beat::Launch;
 use support::cluster::Cluster;
 use support::proxy::{Act, At, Proxy, Trap};
@@ -77,6 +80,38 @@ fn a_leader_that_is_killed_five_times_doubles_nothing_and_loses_no_more_than_its
         i64::try_from(lost.len()).unwrap() <= outage,
         "{lost:?} lost in about {outage} s of outages"
     );
+}
+
+#[test]
+fn a_leader_that_is_killed_in_the_middle_of_a_burst_doubles_and_loses_nothing() {
+    const ENTRIES: usize = 10_000;
+    let redis = Redis::start();
+    let due = wall_micros() + 8 * SECOND;
+    let start_at = chrono::DateTime::from_timestamp_micros(due)
+        .unwrap()
+        .to_rfc3339();
+    let mut toml = format!("broker_url = '{}'\nlease_ttl = '1s'\n", redis.url());
+    for i in 0..ENTRIES {
+        let _ = write!(
+            toml,
+            "[beat_schedule.e{i}]\ntask = 'tasks.add'\nschedule = 3600\nstart_at = {start_at}\n"
+        );
+    }
+    let mut cluster = Cluster::of(2, &Launch::schedule(&toml));
+    let leader = cluster.wait_for_leader(Duration::from_secs(5));
+    let mut link = redis.connect();
+    while link.llen::<_, usize>("celery").unwrap() < ENTRIES / 20 {
+        assert!(wall_micros() < due + 10 * SECOND, "{leader} does not fire");
+    }
+    cluster.0[leader].kill9();
+    let done: usize = link.llen("celery").unwrap();
+    assert!(done < ENTRIES, "killed too late to tell anything");
+    wait_for_fires(&redis, ENTRIES);
+    std::thread::sleep(Duration::from_millis(300));
+    drop(cluster);
+    let rows = drain_redis(&mut redis.connect(), "celery");
+    let entries: HashSet<&str> = rows.iter().map(|row| row.entry.as_str()).collect();
+    assert_eq!((rows.len(), entries.len()), (ENTRIES, ENTRIES));
 }
 
 #[test]

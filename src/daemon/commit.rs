@@ -26,7 +26,45 @@ impl<C: Clock> Metronome<C> {
         }
     }
 
-    /// Commits one chunk; sends it again while it is not known what became of it.
+    async fn dispatch(&mut self, term: Term, dues: &[Due]) -> Result<Vec<Outcome>, StoreError> {
+        let now = self.now();
+        let commit = self.dispatcher.dispatch(&self.scribe, term, dues, now);
+        let commit = self.facts.pulse.during(&self.clock, commit);
+        // What became of the last ones, while the server works on these.
+        let tell = async { self.untold.tell(&self.facts, &self.scribe) };
+        tokio::join!(commit, tell).0
+    }
+
+    /// Settles a chunk that was handed over at `began`. Whether somebody wrote that an entry fired
+    /// far ahead of now.
+    pub(super) fn settle(
+        &mut self,
+        term: Term,
+        plan: &mut Plan,
+        loaded: &Loaded,
+        dues: Vec<Due>,
+        outcomes: Vec<Outcome>,
+        began: Duration,
+    ) -> bool {
+        self.trouble.over();
+        self.unanswered_since = None;
+        self.committed(loaded, began);
+        let done = self.now();
+        let misled =
+            |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
+        let settle = |(due, outcome)| (!misled(outcome)).then(|| plan.settle(due, outcome, done));
+        let settled = dues.iter().zip(&outcomes).map(settle).collect();
+        for due in &dues {
+            plan.rearm(due.slot);
+        }
+        let is_misled = outcomes.iter().any(misled);
+        let common = (self.dispatcher.mode(), term, done);
+        self.untold = Untold::of(common, dues, outcomes, settled);
+        is_misled
+    }
+
+    /// Commits one chunk; sends it again while it is not known what became of it. `failed`: how an
+    /// attempt went that was made before.
     pub(super) async fn commit(
         &mut self,
         term: Term,
@@ -34,6 +72,7 @@ impl<C: Clock> Metronome<C> {
         memory: &mut Memory,
         loaded: &Loaded,
         dues: Vec<Due>,
+        mut failed: Option<StoreError>,
     ) -> Result<(), Over> {
         let mut in_doubt = false;
         loop {
@@ -45,30 +84,15 @@ impl<C: Clock> Metronome<C> {
                 self.pause(term, Duration::from_millis(20)).await?;
                 continue;
             }
-            let (now, began) = (self.now(), self.clock.boot());
-            let commit = self.dispatcher.dispatch(&self.scribe, term, &dues, now);
-            let commit = self.facts.pulse.during(&self.clock, commit);
-            // What became of the last ones, while the server works on these.
-            let tell = async { self.untold.tell(&self.facts, &self.scribe) };
-            match tokio::join!(commit, tell).0 {
+            let began = self.clock.boot();
+            let committed = match failed.take() {
+                Some(error) => Err(error),
+                None => self.dispatch(term, &dues).await,
+            };
+            match committed {
                 Ok(outcomes) => {
-                    self.trouble.over();
-                    self.unanswered_since = None;
-                    self.committed(loaded, began);
-                    let done = self.now();
-                    let misled = |outcome: &Outcome| matches!(outcome, Outcome::Superseded(at) if is_ahead(*at, done));
-                    let settle = |(due, outcome)| {
-                        (!misled(outcome)).then(|| plan.settle(due, outcome, done))
-                    };
-                    let settled = dues.iter().zip(&outcomes).map(settle).collect();
-                    for due in &dues {
-                        plan.rearm(due.slot);
-                    }
-                    let is_misled = outcomes.iter().any(misled);
-                    let common = (self.dispatcher.mode(), term, done);
-                    self.untold = Untold::of(common, dues, outcomes, settled);
-                    if is_misled {
-                        // Somebody wrote that they fired far ahead of now; this leader knows better.
+                    if self.settle(term, plan, loaded, dues, outcomes, began) {
+                        // This leader knows better.
                         memory.plan = Some((std::mem::take(plan), self.trusted_until));
                         self.take_office(term, loaded, plan, memory).await?;
                     }

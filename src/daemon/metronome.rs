@@ -166,7 +166,7 @@ impl<C: Clock> Metronome<C> {
                 self.untold.tell(&self.facts, &self.scribe);
                 self.tend(plan.next_wake()).await;
                 self.nap(plan.next_wake()).await;
-            } else if let Err(over) = self.commit(term, plan, memory, &loaded, dues).await {
+            } else if let Err(over) = self.burst(term, plan, memory, &loaded, dues).await {
                 return over;
             }
         }
@@ -373,7 +373,7 @@ impl<C: Clock> Metronome<C> {
                 if dues.is_empty() {
                     break;
                 }
-                self.commit(term, plan, memory, old, dues).await?;
+                self.commit(term, plan, memory, old, dues, None).await?;
             }
         }
         if !links::same(&old.settings, &new.settings) {

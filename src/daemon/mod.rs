@@ -2,7 +2,8 @@
 //!
 //! - [`elector`] stands for election and announces the leadership;
 //! - [`metronome`] owns the plan: waits for the next send instant, dispatches, settles;
-//! - [`commit`] is the part of it that has one chunk committed and settled;
+//! - [`burst`] is the part of it that commits what is due, chunk after chunk;
+//! - [`commit`] has one chunk committed, however long it takes, and settles it;
 //! - [`alarm`] wakes it in time;
 //! - [`office`] is what a new leader does before it fires: read the ledger, record what is new;
 //! - [`presence`] tells the other instances about this one;
@@ -17,6 +18,7 @@
 
 pub mod alarm;
 pub mod backoff;
+mod burst;
 mod commit;
 pub mod control;
 pub mod desk;

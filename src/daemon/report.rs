@@ -14,10 +14,15 @@ use crate::timetable::{Entry, Fate};
 ///
 /// Telling takes as long as committing: it is done while the server works on the next ones.
 #[derive(Debug, Default)]
-pub struct Untold {
+pub struct Untold(Option<Told>);
+
+#[derive(Debug)]
+struct Told {
     /// How they were committed, in which term, and when that was heard.
-    common: Option<(&'static str, Term, Timestamp)>,
-    items: Vec<(Due, Outcome, Settled)>,
+    common: (&'static str, Term, Timestamp),
+    dues: Vec<Due>,
+    outcomes: Vec<Outcome>,
+    settled: Vec<Option<Settled>>,
 }
 
 impl Untold {
@@ -29,20 +34,20 @@ impl Untold {
         outcomes: Vec<Outcome>,
         settled: Vec<Option<Settled>>,
     ) -> Self {
-        let items = dues.into_iter().zip(outcomes).zip(settled);
-        Self {
-            common: Some(common),
-            items: items
-                .filter_map(|((due, outcome), settled)| Some((due, outcome, settled?)))
-                .collect(),
-        }
+        Self(Some(Told {
+            common,
+            dues,
+            outcomes,
+            settled,
+        }))
     }
 
     /// Tells it, once.
     pub fn tell(&mut self, facts: &Facts, scribe: &Scribe) {
-        let Some((mode, term, now)) = self.common.take() else {
+        let Some(told) = self.0.take() else {
             return;
         };
+        let (mode, term, now) = told.common;
         let chunk = Chunk {
             facts,
             scribe,
@@ -50,8 +55,11 @@ impl Untold {
             term,
             now,
         };
-        for (due, outcome, settled) in self.items.drain(..) {
-            chunk.settled(&due, &outcome, &settled);
+        let items = told.dues.iter().zip(&told.outcomes).zip(&told.settled);
+        for ((due, outcome), settled) in items {
+            if let Some(settled) = settled {
+                chunk.settled(due, outcome, settled);
+            }
         }
     }
 }

@@ -46,6 +46,17 @@ pub const CHUNK: usize = 128;
 /// Most bytes of messages in one chunk, unless one alone has more.
 pub const CHUNK_BYTES: usize = 512 * 1024;
 
+/// What became of a chunk that was launched.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// All of it was published and recorded.
+    Done(Vec<Outcome>),
+    /// Nothing was done: dispatch it.
+    Back,
+    /// As [`Dispatcher::dispatch`] fails.
+    Failed(StoreError),
+}
+
 /// Whichever way of committing fits store and broker.
 #[derive(Debug)]
 pub enum Dispatcher {
@@ -71,6 +82,30 @@ impl Dispatcher {
         match self {
             Self::Redis(redis) => redis.dispatch(scribe, term, dues, now).await,
             Self::Confirmed(confirmed) => confirmed.dispatch(scribe, term, dues, now).await,
+        }
+    }
+
+    /// Sends off a chunk without waiting for what becomes of it, where that is possible: fires of
+    /// different entries, each to one queue of the Redis that is the store as well. Several may be on
+    /// their way; they have no entry in common. `false`: nothing was sent, dispatch it.
+    pub async fn launch(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        dues: &[Due],
+        now: Timestamp,
+    ) -> bool {
+        match self {
+            Self::Redis(redis) => redis.launch(scribe, term, dues, now).await,
+            Self::Confirmed(_) => false,
+        }
+    }
+
+    /// Waits for what became of the oldest chunk on its way; `None` when there is none.
+    pub async fn land(&mut self) -> Option<Landing> {
+        match self {
+            Self::Redis(redis) => redis.land().await,
+            Self::Confirmed(_) => None,
         }
     }
 
@@ -133,12 +168,10 @@ impl Dispatcher {
         }
     }
 
-    /// Most items to hand to [`Dispatcher::dispatch`] at once: several chunks, where one can be
-    /// rendered while the server works on another.
+    /// Most items to hand to [`Dispatcher::dispatch`] at once.
     #[must_use]
     pub fn room(&self) -> usize {
         match self {
-            Self::Redis(redis) if redis.mode() == "atomic" => 4 * CHUNK,
             Self::Redis(_) => CHUNK,
             Self::Confirmed(confirmed) => confirmed.room(),
         }

@@ -33,6 +33,8 @@ struct Slot {
     next: Option<FireTime>,
     wake: Option<Timestamp>,
     queued: bool,
+    /// Its entry was taken out.
+    vacant: bool,
     failures: u32,
     retry_at: Option<Timestamp>,
 }
@@ -87,6 +89,7 @@ impl Plan {
             next: None,
             wake: None,
             queued: false,
+            vacant: false,
             failures: 0,
             retry_at: None,
         };
@@ -120,6 +123,7 @@ impl Plan {
     pub fn remove(&mut self, name: &str) {
         if let Some(index) = self.names.remove(name) {
             self.disarm(index);
+            self.slots[index].vacant = true;
             self.free.push(index);
         }
     }
@@ -272,8 +276,13 @@ impl Plan {
 
     /// Puts the entry of a settled or abandoned item back into the order.
     pub fn rearm(&mut self, slot: usize) {
-        let slot_is_idle = self.slots[slot].wake.is_none() && !self.slots[slot].queued;
-        if slot_is_idle && self.names.get(&self.slots[slot].entry.name) == Some(&slot) {
+        let Slot {
+            wake,
+            queued,
+            vacant,
+            ..
+        } = self.slots[slot];
+        if wake.is_none() && !queued && !vacant {
             self.arm(slot);
         }
     }

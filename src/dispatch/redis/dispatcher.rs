@@ -1,22 +1,20 @@
 //! One script while store and broker are one Redis, else publish and record.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::mail::Mail;
 use super::probe::{Sight, probe};
 use super::publisher::RedisPublisher;
-use super::switchboard::Address;
+use super::switchboard::Step;
 use crate::clock::Timestamp;
-use crate::dispatch::{AnyPublisher, CHUNK, CHUNK_BYTES, Confirmed, Scribe};
+use crate::dispatch::{AnyPublisher, CHUNK_BYTES, Confirmed, Landing, Scribe};
 use crate::message::Template;
 use crate::plan::{Action, Due, Outcome};
 use crate::store::control::{Carried, Order};
-use crate::store::redis::{Flight, Item, LinkError, RedisLedger};
+use crate::store::redis::{Flight, LinkError, Pushes, RedisLedger};
 use crate::store::{AnyLedger, Settlement, StoreError, Term};
-
-/// Chunks on their way at once: the next is rendered while the server runs the last one.
-const FLIGHTS: usize = 2;
 
 /// How a message and its record are committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +38,8 @@ pub struct RedisDispatcher {
     sight: Option<Sight>,
     /// Numbers of the connections, to the store and to the broker, that it went through.
     probed: (u64, u64),
+    /// Chunks on their way, the oldest first.
+    flights: VecDeque<Flight>,
 }
 
 impl RedisDispatcher {
@@ -54,6 +54,7 @@ impl RedisDispatcher {
             mode: Mode::Unknown,
             sight: None,
             probed: (0, 0),
+            flights: VecDeque::new(),
         }
     }
 
@@ -110,6 +111,78 @@ impl RedisDispatcher {
             mail: Mail::default(),
         };
         batch.commit(addresses).await
+    }
+
+    /// See [`crate::dispatch::Dispatcher::launch`].
+    pub async fn launch(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        dues: &[Due],
+        now: Timestamp,
+    ) -> bool {
+        // What is wrong is told by `dispatch`, which is asked next.
+        self.try_launch(scribe, term, dues, now).await == Ok(true)
+    }
+
+    async fn try_launch(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        dues: &[Due],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.look().await?;
+        let (mode, queues) = (self.mode, self.queues);
+        let (ledger, publisher) = self.parts()?;
+        if mode != Mode::Atomic || !ledger.transacts() || ledger.database() != queues {
+            return Ok(false);
+        }
+        let templates: Vec<&Template> = dues.iter().map(|due| &due.entry.template).collect();
+        // Items of one entry are neighbours.
+        let distinct = dues
+            .windows(2)
+            .all(|two| !Arc::ptr_eq(&two[0].entry, &two[1].entry));
+        let bytes: usize = templates.iter().map(|template| template.size_hint()).sum();
+        let silent = !templates.iter().any(|template| template.sends_event());
+        let fires = dues.iter().all(|due| due.action == Action::Fire);
+        if !distinct || !silent || !fires || bytes > CHUNK_BYTES {
+            return Ok(false);
+        }
+        let addresses = publisher
+            .addresses(&templates)
+            .await
+            .map_err(|error| not_done(&error))?;
+        let mut pushes = Pushes::default();
+        let mut message = Vec::new();
+        for (due, address) in dues.iter().zip(&addresses) {
+            let Ok([Step::Push(queue)]) = address.as_deref() else {
+                return Ok(false);
+            };
+            let fire = scribe.fire(due, now);
+            message.clear();
+            due.entry.template.render_envelope(&fire, &mut message);
+            pushes.add(queue, &message, fire.delivery_tag);
+        }
+        let settlements: Vec<Settlement> =
+            dues.iter().map(|due| scribe.settlement(due, now)).collect();
+        let flight = ledger.launch(term, pushes, &settlements).await?;
+        self.flights.push_back(flight);
+        Ok(true)
+    }
+
+    /// See [`crate::dispatch::Dispatcher::land`].
+    pub async fn land(&mut self) -> Option<Landing> {
+        let flight = self.flights.pop_front()?;
+        let landed = match self.parts() {
+            Ok((ledger, _)) => ledger.land(flight).await,
+            Err(error) => Err(error),
+        };
+        Some(match landed {
+            Ok(Some(outcomes)) => Landing::Done(outcomes),
+            Ok(None) => Landing::Back,
+            Err(error) => Landing::Failed(error),
+        })
     }
 
     /// See [`crate::dispatch::Dispatcher::trigger`].
@@ -187,6 +260,12 @@ impl RedisDispatcher {
                     "the broker's user may no longer read the probe key of the store".into(),
                 ));
             }
+            if sight == Sight::Seen && !ledger.rehearse().await.map_err(|error| not_done(&error))? {
+                tracing::info!(
+                    event = "warning",
+                    "the store's user may not use transactions: messages pass through the script, which is slower"
+                );
+            }
             self.probed = (ledger.link().dials(), publisher.link().dials());
             self.sight = Some(sight);
         }
@@ -223,173 +302,4 @@ impl RedisDispatcher {
 /// Before anything is committed, a lost reply leaves nothing in doubt.
 fn not_done(error: &LinkError) -> StoreError {
     StoreError::Unavailable(error.to_string())
-}
-
-/// What is committed by several scripts, one after the other.
-struct Batch<'a> {
-    ledger: &'a mut RedisLedger,
-    publisher: &'a mut RedisPublisher,
-    scribe: &'a Scribe,
-    term: Term,
-    queues: i64,
-    dues: &'a [Due],
-    now: Timestamp,
-    /// The chunk that is being written.
-    mail: Mail,
-}
-
-/// Tells the entries of one batch apart, faster than their names.
-fn address_of(due: &Due) -> usize {
-    Arc::as_ptr(&due.entry).addr()
-}
-
-/// What is known of the chunks so far.
-struct Progress {
-    outcomes: Vec<Outcome>,
-    flights: VecDeque<(Vec<usize>, Flight)>,
-    /// Entries in flight, by their address: their next item waits for how this one goes.
-    flying: HashSet<usize>,
-    /// Entries of which an item failed: the rest is held.
-    failed: HashSet<usize>,
-    landed: bool,
-    error: Option<StoreError>,
-}
-
-impl Batch<'_> {
-    /// Commits everything, at most [`CHUNK`] items and [`CHUNK_BYTES`] in a script.
-    ///
-    /// After an error of a later chunk, what earlier ones did is told and the rest is held, unless
-    /// it is in doubt: then all is to be sent again.
-    async fn commit(mut self, addresses: Vec<Address>) -> Result<Vec<Outcome>, StoreError> {
-        let mut progress = Progress {
-            outcomes: vec![Outcome::Held; self.dues.len()],
-            flights: VecDeque::with_capacity(FLIGHTS),
-            flying: HashSet::new(),
-            failed: HashSet::new(),
-            landed: false,
-            error: None,
-        };
-        let mut addresses = addresses.into_iter();
-        let mut next = 0;
-        while next < self.dues.len() && progress.error.is_none() {
-            next = self.launch(next, &mut addresses, &mut progress).await;
-            let room = if next < self.dues.len() {
-                FLIGHTS - 1
-            } else {
-                0
-            };
-            while progress.flights.len() > room {
-                self.land(&mut progress).await;
-            }
-        }
-        while !progress.flights.is_empty() {
-            self.land(&mut progress).await;
-        }
-        match progress.error {
-            Some(error) if !progress.landed || matches!(error, StoreError::Ambiguous(_)) => {
-                Err(error)
-            }
-            _ => Ok(progress.outcomes),
-        }
-    }
-
-    /// Sends off the chunk that begins at `next`; returns where the next one begins.
-    async fn launch(
-        &mut self,
-        mut next: usize,
-        addresses: &mut impl Iterator<Item = Address>,
-        progress: &mut Progress,
-    ) -> usize {
-        let dues = self.dues;
-        self.mail.clear();
-        let mut places = Vec::with_capacity(CHUNK);
-        let mut settlements: Vec<Settlement> = Vec::with_capacity(CHUNK);
-        while let Some(due) = dues.get(next) {
-            let template = &due.entry.template;
-            let full = self.mail.size() + template.size_hint() > CHUNK_BYTES && !places.is_empty();
-            if places.len() == CHUNK || full {
-                break;
-            }
-            if progress.flying.contains(&address_of(due)) {
-                while !progress.flights.is_empty() {
-                    self.land(progress).await;
-                }
-                if progress.error.is_some() {
-                    return next;
-                }
-            }
-            let address = if due.action == Action::Fire {
-                addresses.next()
-            } else {
-                None
-            };
-            next += 1;
-            if progress.failed.contains(&address_of(due)) {
-                continue;
-            }
-            match address {
-                Some(address) => {
-                    let fire = self.scribe.fire(due, self.now);
-                    self.publisher
-                        .write(&mut self.mail, template, &fire, address);
-                }
-                None => self.mail.skip(),
-            }
-            settlements.push(self.scribe.settlement(due, self.now));
-            places.push(next - 1);
-        }
-        if places.is_empty() {
-            return next;
-        }
-        let (effects, parts) = self.mail.effects(self.publisher.events());
-        let items: Vec<Item<'_>> = settlements
-            .iter()
-            .zip(parts)
-            .map(|(settlement, part)| Item {
-                settlement,
-                effects: &effects[part],
-            })
-            .collect();
-        match self.ledger.launch(self.term, self.queues, &items).await {
-            Ok(flight) => {
-                progress
-                    .flying
-                    .extend(places.iter().map(|place| address_of(&dues[*place])));
-                progress.flights.push_back((places, flight));
-            }
-            Err(error) => progress.fail(error),
-        }
-        next
-    }
-
-    /// Waits for the oldest chunk.
-    async fn land(&mut self, progress: &mut Progress) {
-        let Some((places, flight)) = progress.flights.pop_front() else {
-            return;
-        };
-        for place in &places {
-            progress.flying.remove(&address_of(&self.dues[*place]));
-        }
-        match self.ledger.land(flight).await {
-            Ok(outcomes) => {
-                progress.landed = true;
-                for (place, outcome) in places.into_iter().zip(outcomes) {
-                    if matches!(outcome, Outcome::Rejected(_) | Outcome::Held) {
-                        progress.failed.insert(address_of(&self.dues[place]));
-                    }
-                    progress.outcomes[place] = outcome;
-                }
-            }
-            Err(error) => progress.fail(error),
-        }
-    }
-}
-
-impl Progress {
-    /// Keeps what matters most: a doubt, else the first error.
-    fn fail(&mut self, error: StoreError) {
-        if self.error.is_none() || matches!(error, StoreError::Ambiguous(_)) {
-            self.error = Some(error);
-        }
-    }
 }

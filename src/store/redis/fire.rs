@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, Value};
-use tokio::task::JoinHandle;
+use redis::{Cmd, ErrorKind, Script, ServerErrorKind, Value};
 
 use super::ledger::RedisLedger;
-use super::link::LinkError;
 use crate::plan::record::parse_micros;
 use crate::plan::{Action, Outcome, Rejection};
 use crate::store::{Settlement, StoreError, Term};
@@ -62,58 +60,28 @@ pub struct Item<'a> {
     pub effects: &'a [Effect<'a>],
 }
 
-/// A chunk on its way.
-#[derive(Debug)]
-pub struct Flight {
-    items: usize,
-    reply: JoinHandle<Result<RedisResult<Value>, tokio::time::error::Elapsed>>,
-}
-
 impl RedisLedger {
-    /// Publishes and records in one step; `queues` is the number of the database they are in.
+    /// Publishes and records in one script; `queues` is the number of the database they are in.
     pub async fn fire(
         &mut self,
         term: Term,
         queues: i64,
         items: &[Item<'_>],
     ) -> Result<Vec<Outcome>, StoreError> {
-        let flight = self.launch(term, queues, items).await?;
-        self.land(flight).await
-    }
-
-    /// Sends a chunk off. Others may follow before it lands; the server takes them in order, unless
-    /// it has to be sent the script first.
-    pub async fn launch(
-        &mut self,
-        term: Term,
-        queues: i64,
-        items: &[Item<'_>],
-    ) -> Result<Flight, StoreError> {
         let call = self.call(term, queues, items);
-        let mut connection = self.link().connect().await?;
-        let deadline = self.link().deadline();
-        let reply = tokio::spawn(tokio::time::timeout(deadline, async move {
-            match call.query_async(&mut connection).await {
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    COMMIT.load_async(&mut connection).await?;
-                    call.query_async(&mut connection).await
-                }
-                reply => reply,
-            }
-        }));
-        Ok(Flight {
-            items: items.len(),
-            reply,
-        })
-    }
-
-    /// What became of a chunk, item by item.
-    pub async fn land(&mut self, flight: Flight) -> Result<Vec<Outcome>, StoreError> {
-        let reply = match flight.reply.await {
-            Ok(reply) => self.link().judge(reply)?,
-            Err(error) => return Err(LinkError::Ambiguous(error.to_string()).into()),
-        };
-        let outcomes = outcomes(reply, flight.items)?;
+        let reply = self
+            .link()
+            .run(
+                async |connection| match call.query_async(connection).await {
+                    Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                        COMMIT.load_async(connection).await?;
+                        call.query_async(connection).await
+                    }
+                    reply => reply,
+                },
+            )
+            .await?;
+        let outcomes = outcomes(reply, items.len())?;
         self.replicated(&outcomes).await;
         Ok(outcomes)
     }
@@ -230,7 +198,8 @@ pub(super) fn outcomes(reply: Value, expected: usize) -> Result<Vec<Outcome>, St
         .collect())
 }
 
-fn fired(counts: &[u8], expected: usize) -> Option<Vec<Outcome>> {
+/// The counts that a script returned as one text.
+pub(super) fn fired(counts: &[u8], expected: usize) -> Option<Vec<Outcome>> {
     let counts = std::str::from_utf8(counts).ok()?.split(' ');
     let outcomes: Option<Vec<Outcome>> = counts
         .map(|count| Some(Outcome::Fired(count.parse().ok()?)))

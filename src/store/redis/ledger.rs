@@ -42,6 +42,7 @@ pub struct RedisLedger {
     instance: String,
     database: i64,
     replicas: Replicas,
+    transacts: bool,
 }
 
 impl RedisLedger {
@@ -55,6 +56,7 @@ impl RedisLedger {
             instance,
             database,
             replicas: Replicas::default(),
+            transacts: false,
         }
     }
 
@@ -85,6 +87,16 @@ impl RedisLedger {
     #[must_use]
     pub fn database(&self) -> i64 {
         self.database
+    }
+
+    /// Whether chunks may be sent as transactions.
+    #[must_use]
+    pub fn transacts(&self) -> bool {
+        self.transacts
+    }
+
+    pub(super) fn set_transacts(&mut self, works: bool) {
+        self.transacts = works;
     }
 
     pub(super) async fn replicated(&mut self, outcomes: &[Outcome]) {

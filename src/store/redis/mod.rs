@@ -3,7 +3,7 @@
 //! - [`control`]: requests of operators;
 //! - [`keys`]: the names of all keys;
 //! - [`link`]: one connection that is replaced at the first doubt;
-//! - [`lease`], [`ledger`], [`fire`]: the scripts and their only callers;
+//! - [`lease`], [`ledger`], [`fire`], [`transaction`]: the scripts and their only callers;
 //! - [`remote`]: what is said and asked without leading;
 //! - `records`: reads what is recorded of entries;
 //! - [`replicas`]: waits for them (`store_wait_replicas`);
@@ -23,10 +23,12 @@ mod records;
 pub mod remote;
 pub mod replicas;
 pub mod server;
+pub mod transaction;
 
-pub use fire::{Effect, Flight, Item, Verb};
+pub use fire::{Effect, Item, Verb};
 pub use keys::Keys;
 pub use lease::RedisLease;
 pub use ledger::RedisLedger;
 pub use link::{Link, LinkError};
 pub use remote::{Overview, Remote};
+pub use transaction::{Flight, Pushes};

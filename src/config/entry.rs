@@ -15,7 +15,7 @@ use super::timing::{Beside, schedule};
 use super::value::report_invalid;
 use super::walk::{Item, bad_name};
 use crate::message::{Interner, Job, Options, RetryPolicy, Template, Value};
-use crate::timetable::{Backoff, Entry, Policy};
+use crate::timetable::{Backoff, Entry, EntryName, Policy};
 
 /// What entries are compiled with.
 pub(super) struct Compiler<'s> {
@@ -42,9 +42,13 @@ pub(super) struct Compiled {
 
 impl Compiler<'_> {
     /// Compiles an entry; `None`, and reports, when anything about it is wrong.
-    pub(super) fn compile(&mut self, item: &Item<'_>, out: &mut Collector) -> Option<Compiled> {
+    pub(super) fn compile(
+        &mut self,
+        item: &Item<'_>,
+        name: &EntryName,
+        out: &mut Collector,
+    ) -> Option<Compiled> {
         let before = out.error_count();
-        let name = item.name();
         if let Some(why) = bad_name(name) {
             item.report_key(out, Finding::error(format!("the name of an entry {why}")));
         }
@@ -137,8 +141,8 @@ impl Compiler<'_> {
         self.policy = Some(Arc::clone(&policy));
         Some(Compiled {
             entry: Entry {
-                name: name.into(),
-                task: task.into(),
+                name: Arc::clone(name),
+                task: self.interner.text(task),
                 description,
                 schedule,
                 zone,

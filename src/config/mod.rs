@@ -48,8 +48,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::HashMap;
+use std::collections::hash_map;
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -117,8 +117,36 @@ pub fn load(
     now: Timestamp,
     purpose: Purpose,
 ) -> Result<Loaded, Report> {
+    load_after(None, sources, env, identity, now, purpose)
+}
+
+/// The same, to replace `old`: what did not change is shared with it, see [`Timetable::follow`].
+///
+/// # Errors
+/// Those of [`load`].
+pub fn reload(
+    old: &Timetable,
+    sources: &Sources,
+    env: &Env,
+    identity: &Identity,
+    now: Timestamp,
+    purpose: Purpose,
+) -> Result<Loaded, Report> {
+    let mut loaded = load_after(Some(old), sources, env, identity, now, purpose)?;
+    loaded.timetable.follow(old);
+    Ok(loaded)
+}
+
+fn load_after(
+    old: Option<&Timetable>,
+    sources: &Sources,
+    env: &Env,
+    identity: &Identity,
+    now: Timestamp,
+    purpose: Purpose,
+) -> Result<Loaded, Report> {
     let mut out = Collector::default();
-    let result = compile(sources, env, identity, now, purpose, &mut out);
+    let result = compile(old, sources, env, identity, now, purpose, &mut out);
     let failed = out.has_errors();
     let report = out.finish(sources.files());
     match result {
@@ -149,6 +177,7 @@ impl Parsed<'_> {
 }
 
 fn compile(
+    old: Option<&Timetable>,
     sources: &Sources,
     env: &Env,
     identity: &Identity,
@@ -214,8 +243,9 @@ fn compile(
             policy: None,
             lint: purpose == Purpose::Check,
         },
-        entries: BTreeMap::new(),
-        places: BTreeMap::new(),
+        old,
+        entries: Vec::new(),
+        places: HashMap::new(),
         linted: Vec::new(),
     };
     for parsed in &held {
@@ -249,7 +279,8 @@ fn compile(
                 .help(help),
         );
     }
-    let timetable = Timetable::new(entries, now);
+    // Only now a map: made from all at once it has no half empty nodes.
+    let timetable = Timetable::new(entries.into_iter().collect(), now);
     if clean && purpose != Purpose::Look {
         lints::of_files(&settings, sources.files(), out);
     }
@@ -263,9 +294,12 @@ fn compile(
 /// The entries so far.
 struct Gathered<'s> {
     compiler: Compiler<'s>,
-    entries: BTreeMap<EntryName, Arc<Entry>>,
-    /// Where each name was first used, compiled or not.
-    places: BTreeMap<Box<str>, Place>,
+    /// What the entries replace.
+    old: Option<&'s Timetable>,
+    entries: Vec<(EntryName, Arc<Entry>)>,
+    /// Where each name was first used, compiled or not. One block of memory: it leaves no gaps
+    /// between the entries when it is freed.
+    places: HashMap<EntryName, Place>,
     linted: Vec<Linted>,
 }
 
@@ -287,21 +321,22 @@ impl Gathered<'_> {
             }
             return;
         }
-        match self.places.entry(item.name().into()) {
-            btree_map::Entry::Vacant(free) => {
+        let before = self.old.and_then(|old| old.entries.get(item.name()));
+        let name = before.map_or_else(|| item.name().into(), |entry| Arc::clone(&entry.name));
+        match self.places.entry(Arc::clone(&name)) {
+            hash_map::Entry::Vacant(free) => {
                 free.insert(item.key_place());
             }
-            btree_map::Entry::Occupied(first) => {
+            hash_map::Entry::Occupied(first) => {
                 let name = escaped(item.name());
                 let message = format!("the entry \"{name}\" is defined twice; first at");
                 item.report_key(out, Finding::error(message).naming(*first.get()));
                 return;
             }
         }
-        let Some(compiled) = self.compiler.compile(item, out) else {
+        let Some(compiled) = self.compiler.compile(item, &name, out) else {
             return;
         };
-        let name = Arc::clone(&compiled.entry.name);
         if self.compiler.lint {
             self.linted.push(Linted {
                 name: Arc::clone(&name),
@@ -311,6 +346,11 @@ impl Gathered<'_> {
                 countdown: compiled.countdown,
             });
         }
-        self.entries.insert(name, Arc::new(compiled.entry));
+        // Shared at once: a second copy of every entry would leave its memory behind.
+        let entry = match before {
+            Some(before) => compiled.entry.follow(before),
+            None => Arc::new(compiled.entry),
+        };
+        self.entries.push((name, entry));
     }
 }

@@ -139,8 +139,7 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
 
 fn read_one(path: &Path) -> Result<Source, Unreadable> {
     let (mut file, meta) = open_regular(path, MAX_FILE)?;
-    let capacity = usize::try_from(meta.len()).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(capacity.saturating_add(1));
+    let mut bytes = Vec::with_capacity(room(meta.len()));
     // The file may grow while it is read: the limit holds for what is read, too.
     (&mut file).take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -156,6 +155,22 @@ fn read_one(path: &Path) -> Result<Source, Unreadable> {
         text,
         world_writable: meta.mode() & 0o002 != 0,
     })
+}
+
+/// How much room to take for a file of `length` bytes, and the one that tells its end.
+///
+/// The allocator maps large blocks one by one and gives them back at once, but each one that it
+/// frees teaches it to keep blocks of that size, up to 32 MiB: from then on tens of megabytes that
+/// are needed for a moment stay for good. Room beyond that is never touched and costs nothing.
+fn room(length: u64) -> usize {
+    const LARGE: usize = 1 << 20;
+    const NEVER_KEPT: usize = 33 << 20;
+    let needed = usize::try_from(length).unwrap_or(0).saturating_add(1);
+    if needed < LARGE {
+        needed
+    } else {
+        needed.max(NEVER_KEPT)
+    }
 }
 
 /// Opens a regular file of at most `limit` bytes. `O_NONBLOCK`, so that a pipe without a writer

@@ -18,6 +18,10 @@ use crate::timetable::{Entry, EntryName, Timetable};
 /// Fire times that are counted when a change drops them; more are "at least".
 const MOST_COUNTED: usize = 20_000;
 
+/// Entries that are read, recorded and planned at a time: together, the records of a hundred
+/// thousand take tens of megabytes, and no allocator gives small pieces back.
+const STEP: usize = 2_000;
+
 /// What this process knows of the store from before.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -50,80 +54,97 @@ pub async fn take(
     facts: &Facts,
 ) -> Result<Plan, StoreError> {
     let names: Vec<EntryName> = timetable.entries.keys().cloned().collect();
-    let mut loaded = load(ledger, term, &names).await?;
-    let recorded = loaded.recorded.iter().flat_map(instants);
-    if let Some(finding) = clocks.hear_past(reading, recorded) {
-        report::clocks(facts, finding);
+    let store = load(ledger, term, &[]).await?;
+    if clocks.ask_the_past() {
+        for names in names.chunks(STEP) {
+            let loaded = load(ledger, term, names).await?;
+            let recorded = loaded.recorded.iter().flat_map(instants);
+            if let Some(finding) = clocks.hear_past(reading, recorded) {
+                report::clocks(facts, finding);
+                break;
+            }
+        }
     }
     let now = clocks.now(reading);
     let mut birth = None;
-    let mut stored = Vec::new();
-    let fresh = loaded.birth.as_deref() == Some(FRESH);
-    if fresh || loaded.birth.is_none() {
+    let fresh = store.birth.as_deref() == Some(FRESH);
+    if fresh || store.birth.is_none() {
         let mark = Uuid::new_v4().simple().to_string();
         birth = Some(mark);
     }
     // Fresh after it was seen otherwise: emptied, and then a newcomer was elected for a moment.
-    let lost = loaded.birth.is_none() || (fresh && memory.birth.is_some());
-    let damaged = loaded.recorded.iter().filter(|r| r.is_damaged()).count();
-    // What was there is unreadable, but this process knows it.
-    let rebuild = memory.rebuild || (damaged > 0 && memory.plan.is_some());
+    let lost = store.birth.is_none() || (fresh && memory.birth.is_some());
     let remembered = memory.plan.as_ref().map(|(plan, _)| plan);
-    if lost || rebuild {
-        stored = loaded
-            .recorded
-            .iter()
-            .map(|recorded| recorded.text.clone())
-            .collect();
-        restore(&mut loaded, &names, timetable, remembered, now);
-    }
-    let anew = birth.is_some() || rebuild;
-    if (lost || rebuild) && remembered.is_some() && loaded.paused.is_empty() {
+    let restores = lost || memory.rebuild;
+    let anew = birth.is_some() || memory.rebuild;
+    let mut paused = store.paused;
+    if restores && remembered.is_some() && paused.is_empty() {
         ledger.pause(term, &memory.paused).await?;
-        loaded.paused.clone_from(&memory.paused);
+        paused.clone_from(&memory.paused);
     }
 
     let mut plan = Plan::new(now);
     plan.reserve(names.len());
-    let mut writes = Vec::new();
-    let mut mended = 0;
-    for (place, entry) in timetable.entries.values().enumerate() {
-        let recorded = &loaded.recorded[place];
-        let mut enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
-        count_dropped(facts, entry, recorded, &enrolment);
-        let sound = clocks
-            .are_sure()
-            .then(|| sound(entry, &enrolment.progress, remembered, now))
-            .flatten();
-        let anew = anew || sound.is_some();
-        if let Some(sound) = sound {
-            mended += 1;
-            let record = enrolment.write.take().or_else(|| recorded.record());
-            enrolment.write = record.map(|record| Record {
-                anchor: sound.anchor,
-                ..record
-            });
-            enrolment.progress = sound;
+    let (mut damaged, mut mended) = (0, 0);
+    let mut entries = timetable.entries.values();
+    for names in names.chunks(STEP) {
+        let mut recorded = load(ledger, term, names).await?.recorded;
+        let here = recorded.iter().filter(|r| r.is_damaged()).count();
+        if here > 0 && remembered.is_some() && !memory.rebuild {
+            // What was there is unreadable, but this process knows it. What was written by now is
+            // written once more.
+            memory.rebuild = true;
+            return Box::pin(take(
+                ledger, term, timetable, memory, clocks, reading, facts,
+            ))
+            .await;
         }
-        let count = count_to_write(recorded, &enrolment, anew);
-        // After a loss everything is written, not only what is new.
-        let record = enrolment
-            .write
-            .or_else(|| recorded.record().filter(|_| anew));
-        if let Some(record) = record {
-            writes.push(Write {
-                entry: Arc::clone(&entry.name),
-                expected: stored.get(place).unwrap_or(&recorded.text).clone(),
-                record: Some(record.to_json()),
-                from: Some(enrolment.progress.from),
-                last: enrolment.progress.last.filter(|_| anew),
-                count,
-            });
+        damaged += here;
+        let mut stored = Vec::new();
+        if restores {
+            stored = recorded.iter().map(|r| r.text.clone()).collect();
+            restore(&mut recorded, names, timetable, remembered, now);
         }
-        plan.set(Arc::clone(entry), enrolment.progress);
+        let mut writes = Vec::new();
+        for ((place, recorded), entry) in recorded.iter().enumerate().zip(&mut entries) {
+            let mut enrolment = enrol(entry, recorded, timetable.loaded_at.min(now), now);
+            count_dropped(facts, entry, recorded, &enrolment);
+            let sound = clocks
+                .are_sure()
+                .then(|| sound(entry, &enrolment.progress, remembered, now))
+                .flatten();
+            let anew = anew || sound.is_some();
+            if let Some(sound) = sound {
+                mended += 1;
+                let record = enrolment.write.take().or_else(|| recorded.record());
+                enrolment.write = record.map(|record| Record {
+                    anchor: sound.anchor,
+                    ..record
+                });
+                enrolment.progress = sound;
+            }
+            let count = count_to_write(recorded, &enrolment, anew);
+            // After a loss everything is written, not only what is new.
+            let record = enrolment
+                .write
+                .or_else(|| recorded.record().filter(|_| anew));
+            if let Some(record) = record {
+                writes.push(Write {
+                    entry: Arc::clone(&entry.name),
+                    expected: stored.get(place).unwrap_or(&recorded.text).clone(),
+                    record: Some(record.to_json()),
+                    from: Some(enrolment.progress.from),
+                    last: enrolment.progress.last.filter(|_| anew),
+                    count,
+                });
+            }
+            plan.set(Arc::clone(entry), enrolment.progress);
+        }
+        record(ledger, term, None, &writes).await?;
     }
-    writes.extend(retire(&ledger.others(&names).await?, now));
-    record(ledger, term, birth.as_deref(), &writes).await?;
+    let gone = retire(&ledger.others(&names).await?, now);
+    // The mark comes last: without it the rest is done again.
+    record(ledger, term, birth.as_deref(), &gone).await?;
     if lost {
         report::state_lost(facts, memory.plan.is_some());
     } else {
@@ -131,8 +152,8 @@ pub async fn take(
     }
     report::mended(mended);
     *memory = Memory {
-        birth: birth.or(loaded.birth),
-        paused: loaded.paused,
+        birth: birth.or(store.birth),
+        paused,
         ..Memory::default()
     };
     Ok(plan)
@@ -250,13 +271,13 @@ fn sound(
 
 /// The store lost its data: what a leader remembers is as good; without that nothing past is fired.
 fn restore(
-    loaded: &mut Loaded,
+    recorded: &mut [Recorded],
     names: &[EntryName],
     timetable: &Timetable,
     remembered: Option<&Plan>,
     now: Timestamp,
 ) {
-    for (name, recorded) in names.iter().zip(&mut loaded.recorded) {
+    for (name, recorded) in names.iter().zip(recorded) {
         let Some(entry) = timetable.entries.get(name) else {
             continue;
         };

@@ -108,8 +108,8 @@ impl<C: Clock> Reload<C> {
             if sources.digest() == digest && !asked {
                 return Ok(None);
             }
-            let mut loaded = config::load(&sources, &env, &identity, at, purpose)?;
-            loaded.timetable.follow(&old.timetable);
+            let old = &old.timetable;
+            let loaded = config::reload(old, &sources, &env, &identity, at, purpose)?;
             Ok::<_, Report>(Some((loaded, sources.digest())))
         });
         let mut drawn = None;

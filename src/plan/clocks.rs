@@ -155,6 +155,13 @@ impl Clocks {
         look
     }
 
+    /// Whether [`Clocks::hear_past`] could decide anything: two clocks differ, and neither rules
+    /// over the other yet.
+    #[must_use]
+    pub fn ask_the_past(&self) -> bool {
+        !self.by_store && self.store.is_some_and(|store| !agree(store, self.own))
+    }
+
     /// Hears the ledger as the voice of the past: instants that it holds, of which only those
     /// ahead of now say anything.
     pub fn hear_past(
@@ -162,12 +169,12 @@ impl Clocks {
         reading: Reading,
         recorded: impl IntoIterator<Item = Timestamp>,
     ) -> Option<Finding> {
-        let store = self.store.filter(|store| !agree(*store, self.own))?;
+        let store = self.store.filter(|_| self.ask_the_past())?;
         let (own, stores) = (reading.wall, reading.on(store));
         let agrees = |at: Timestamp| {
             at.micros_since(own) > TOLERANCE && at.micros_since(stores).abs() <= TOLERANCE
         };
-        if self.by_store || !recorded.into_iter().any(agrees) {
+        if !recorded.into_iter().any(agrees) {
             return None;
         }
         self.by_store = true;

@@ -171,6 +171,19 @@ pub struct Occurrence {
 }
 
 impl Entry {
+    /// This entry, to replace `before`: that one itself when nothing changed, else one that goes on
+    /// with its tally.
+    #[must_use]
+    pub fn follow(self, before: &Arc<Self>) -> Arc<Self> {
+        if before.fingerprint == self.fingerprint && before.description == self.description {
+            return Arc::clone(before);
+        }
+        Arc::new(Self {
+            tally: Arc::clone(&before.tally),
+            ..self
+        })
+    }
+
     /// The first point of the grid later than `after`, excluded ones included.
     ///
     /// `anchor` is the instant from which intervals count unless `start_at` says otherwise.

@@ -68,22 +68,10 @@ impl Timetable {
         }
     }
 
-    /// Prepares this timetable to replace `old`, where that may take its time: what differs is noted,
-    /// entries that did not change are shared, so that they are not held twice, and the others go on
-    /// with the tallies of their names.
+    /// Notes what differs from `old`, which this timetable is to replace, where that may take its
+    /// time. Its entries were made by [`Entry::follow`].
     pub fn follow(&mut self, old: &Self) {
         self.follows = Some((old.digest, self.difference(old)));
-        for (name, entry) in &mut self.entries {
-            let Some(before) = old.entries.get(name) else {
-                continue;
-            };
-            if before.fingerprint == entry.fingerprint && before.description == entry.description {
-                *entry = Arc::clone(before);
-            } else if let Some(entry) = Arc::get_mut(entry) {
-                // Nobody else has it yet.
-                entry.tally = Arc::clone(&before.tally);
-            }
-        }
     }
 
     /// What changed from `old`: as noted by [`Timetable::follow`], else found now.

@@ -13,12 +13,23 @@ pub struct Interner {
     shapes: HashSet<Arc<Shape>>,
     tables: HashMap<Arc<Shape>, Arc<Shared>>,
     routes: HashMap<(String, String), Vec<Arc<Route>>>,
+    texts: HashSet<Arc<str>>,
 }
 
 /// Routes to one exchange and key that are compared; more differ in everything anyway.
 const SIMILAR: usize = 16;
 
 impl Interner {
+    /// One copy of `text`, such as the name of a task.
+    pub fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let text = Arc::<str>::from(text);
+        self.texts.insert(Arc::clone(&text));
+        text
+    }
+
     pub(super) fn shape(&mut self, shape: Shape) -> Arc<Shape> {
         if let Some(known) = self.shapes.get(&shape) {
             return known.clone();

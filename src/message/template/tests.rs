@@ -410,5 +410,5 @@ fn what_entries_have_in_common_is_kept_once() {
     let mut out = Vec::new();
     one.render_envelope(&fire(), &mut out);
     assert_eq!(one.size_hint(), out.len());
-    assert!(first.own_size() < 250, "{} bytes", first.own_size());
+    assert!(first.own_size() < 120, "{} bytes", first.own_size());
 }

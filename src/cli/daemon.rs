@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Cli, Io, code, log, refuse};
 use crate::config::{Report, Sources, load};
-use crate::daemon::{self, Options};
+use crate::daemon::{self, Loader, Options};
 use crate::message::Identity;
 
 /// Runs the daemon until it is told to end; returns the exit code.
@@ -16,13 +16,25 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
         let why = Report::of("which schedule? Give --schedule PATH, or set BEAT_SCHEDULE");
         return refuse(&why, io).unwrap_or(code::INVALID);
     }
-    let loaded = Sources::read(&paths).and_then(|sources| {
-        let loaded = load(&sources, io.env, &identity, io.clock.wall(), cli.purpose())?;
+    let loader = match Loader::start() {
+        Ok(loader) => loader,
+        Err(error) => {
+            let _ = writeln!(io.err, "error: no thread to load the schedule: {error}");
+            return code::FAILED;
+        }
+    };
+    let (now, purpose) = (io.clock.wall(), cli.purpose());
+    let (its_paths, env, its_identity) = (paths.clone(), io.env.clone(), identity.clone());
+    let loaded = loader.run(move || {
+        let sources = Sources::read(&its_paths)?;
+        let loaded = load(&sources, &env, &its_identity, now, purpose)?;
         Ok((loaded, sources.digest()))
     });
-    let (loaded, digest) = match loaded {
-        Ok(loaded) => loaded,
-        Err(report) => return refuse(&report, io).unwrap_or(code::INVALID),
+    let (loaded, digest) = match loaded.blocking_recv() {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(report)) => return refuse(&report, io).unwrap_or(code::INVALID),
+        // It panicked, and said so.
+        Err(_) => return code::FAILED,
     };
     let _log = match log::start(cli.log_format, io.env) {
         Ok(log) => log,
@@ -54,6 +66,7 @@ pub fn run(cli: &Cli, io: &mut Io<'_>) -> u8 {
         paths,
         env: io.env.clone(),
         identity,
+        loader,
         digest,
         loaded,
     };

@@ -16,9 +16,9 @@ use super::diagnose::{Collector, Finding, Place};
 use super::walk::{MAX_DEPTH, MAX_ENTRIES};
 
 /// Most tokens in what is parsed at once: bounds its memory to some 200 MiB.
-const MAX_TOKENS: usize = 2_000_000;
+const MAX_TOKENS: u32 = 2_000_000;
 /// The same with blanks, line ends and comments.
-const MAX_ALL: usize = 4_000_000;
+const MAX_ALL: u32 = 4_000_000;
 /// Longest section whose syntax errors are all reported, in bytes; of a longer one the first.
 const RECOVERED: usize = 4 << 10;
 
@@ -31,20 +31,36 @@ pub(super) struct Section {
 }
 
 /// The tables that stand together under one key, or one entry's.
+///
+/// In few bytes: there are as many as entries, and what is freed below them stays with the process.
 #[derive(Debug)]
-struct Group<'t> {
-    start: usize,
-    tokens: usize,
+struct Group {
+    start: u32,
+    tokens: u32,
     /// With blanks, line ends and comments.
-    all: usize,
-    /// The first two keys as they are written; none before the first header.
-    keys: Option<(&'t str, Option<&'t str>)>,
+    all: u32,
+    /// Where the first two keys are written, and nothing where there are none.
+    keys: [(u32, u32); 2],
 }
 
-impl Group<'_> {
-    fn is_entry(&self) -> bool {
-        matches!(self.keys, Some(("beat_schedule", Some(_))))
+impl Group {
+    fn is_entry(&self, text: &str) -> bool {
+        matches!(self.keys(text), Some(("beat_schedule", Some(_))))
     }
+
+    /// The first two keys as they are written; none before the first header.
+    fn keys<'t>(&self, text: &'t str) -> Option<(&'t str, Option<&'t str>)> {
+        let [first, second] = self.keys.map(|(start, end)| {
+            let key = &text[start as usize..end as usize];
+            (!key.is_empty()).then_some(key)
+        });
+        Some((first?, second))
+    }
+}
+
+/// An offset into a file, which is below [`super::MAX_FILE`].
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Cuts `text` into sections, or reports why it is not parsed at all.
@@ -52,7 +68,7 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
     let groups = match groups(text) {
         Ok(groups) => groups,
         Err((at, message, help)) => {
-            let at = u32::try_from(at).unwrap_or(u32::MAX);
+            let at = offset(at);
             let place = Place {
                 file,
                 start: at,
@@ -64,8 +80,8 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
         }
     };
     if !are_separate(text, &groups) {
-        if groups.iter().map(|g| g.tokens).sum::<usize>() > MAX_TOKENS
-            || groups.iter().map(|g| g.all).sum::<usize>() > MAX_ALL
+        if groups.iter().map(|g| g.tokens).sum::<u32>() > MAX_TOKENS
+            || groups.iter().map(|g| g.all).sum::<u32>() > MAX_ALL
         {
             let finding = Finding::error(
                 "the tables of one entry or setting are scattered over a large file",
@@ -87,13 +103,13 @@ pub(super) fn sections(text: &str, file: u32, out: &mut Collector) -> Vec<Sectio
             is_entry: false,
         }];
     }
-    let ends = groups.iter().skip(1).map(|g| g.start).chain([text.len()]);
+    let ends = groups.iter().skip(1).map(|g| g.start as usize);
     groups
         .iter()
-        .zip(ends)
+        .zip(ends.chain([text.len()]))
         .map(|(group, end)| Section {
-            range: group.start..end,
-            is_entry: group.is_entry(),
+            range: group.start as usize..end,
+            is_entry: group.is_entry(text),
         })
         .collect()
 }
@@ -104,27 +120,30 @@ fn bare(key: &str) -> &str {
 }
 
 /// Whether no two groups define parts of the same table.
-fn are_separate(text: &str, groups: &[Group<'_>]) -> bool {
+fn are_separate(text: &str, groups: &[Group]) -> bool {
     // Escapes may spell one key in two ways; such files are parsed as a whole.
     let plain = |key: &str| !key.contains('\\');
-    let mut seen = HashSet::with_capacity(groups.len());
+    let mut entries = HashSet::with_capacity(groups.len());
     let mut firsts = HashSet::new();
-    for (first, second) in groups.iter().filter_map(|g| g.keys) {
-        let of_entries = bare(first) == "beat_schedule";
-        if !plain(first)
-            || second.is_some_and(|key| !plain(key))
-            || (of_entries && (second.is_none() || first != "beat_schedule"))
-            || !seen.insert((bare(first), second.map(bare)))
-        {
+    for (first, second) in groups.iter().filter_map(|g| g.keys(text)) {
+        let is_new = match second {
+            // Of a key that only resembles it.
+            Some(_) if first != "beat_schedule" => false,
+            Some(second) => plain(second) && entries.insert(bare(second)),
+            None => bare(first) != "beat_schedule" && plain(first) && firsts.insert(bare(first)),
+        };
+        if !is_new {
             return false;
         }
-        firsts.insert(bare(first));
+    }
+    if !entries.is_empty() {
+        firsts.insert("beat_schedule");
     }
     // What stands before the first header may define a table that a header opens again.
     let end = groups
         .iter()
-        .find(|g| g.keys.is_some())
-        .map_or(0, |g| g.start);
+        .find(|g| g.keys(text).is_some())
+        .map_or(0, |g| g.start as usize);
     DeTable::parse(&text[..end]).ok().is_none_or(|head| {
         let mut keys = head.get_ref().iter().map(|(key, _)| key.get_ref());
         keys.all(|key| !firsts.contains(key.as_ref()))
@@ -135,17 +154,17 @@ type Refusal = (usize, String, &'static str);
 
 /// All table headers outside strings, arrays and inline tables, neighbours with the same keys as
 /// one.
-fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
+fn groups(text: &str) -> Result<Vec<Group>, Refusal> {
     let mut found = vec![Group {
         start: 0,
         tokens: 0,
         all: 0,
-        keys: None,
+        keys: [(0, 0); 2],
     }];
     let mut depth = 0_usize;
     let mut line_start = Some(0);
     // Keys of the header being read: its start, and up to two of them.
-    let mut header: Option<(usize, Vec<&str>)> = None;
+    let mut header: Option<(usize, Vec<(u32, u32)>)> = None;
     for token in Source::new(text).lex() {
         let span = token.span();
         if let Some(last) = found.last_mut() {
@@ -177,7 +196,7 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
                 if depth == 0
                     && let Some((start, keys)) = header.take()
                 {
-                    open(&mut found, start, &keys);
+                    open(text, &mut found, start, &keys);
                     if found.len() > MAX_ENTRIES + 1_000 {
                         let message = format!("more than {MAX_ENTRIES} entries");
                         return Err((
@@ -193,7 +212,7 @@ fn groups(text: &str) -> Result<Vec<Group<'_>>, Refusal> {
                 if let Some((_, keys)) = &mut header
                     && keys.len() < 2
                 {
-                    keys.push(&text[span.start()..span.end()]);
+                    keys.push((offset(span.start()), offset(span.end())));
                 }
             }
         }
@@ -218,20 +237,23 @@ fn too_many(at: usize) -> Refusal {
 }
 
 /// Begins a group at a header, unless it continues the last one.
-fn open<'t>(groups: &mut Vec<Group<'t>>, start: usize, keys: &[&'t str]) {
-    let first = keys.first().copied().unwrap_or("");
-    let second = keys
-        .get(1)
-        .copied()
-        .filter(|_| first.contains("beat_schedule"));
-    let keys = Some((first, second));
-    if groups.last().is_some_and(|last| last.keys != keys) {
-        groups.push(Group {
-            start,
-            tokens: 0,
-            all: 0,
-            keys,
-        });
+fn open(text: &str, groups: &mut Vec<Group>, start: usize, keys: &[(u32, u32)]) {
+    let key = |place: usize| keys.get(place).copied().unwrap_or_default();
+    let mut group = Group {
+        start: offset(start),
+        tokens: 0,
+        all: 0,
+        keys: [key(0), key(1)],
+    };
+    let of_entries = |(first, _): (&str, _)| first.contains("beat_schedule");
+    if !group.keys(text).is_some_and(of_entries) {
+        group.keys[1] = (0, 0);
+    }
+    if groups
+        .last()
+        .is_some_and(|last| last.keys(text) != group.keys(text))
+    {
+        groups.push(group);
     }
 }
 

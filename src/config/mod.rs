@@ -188,21 +188,23 @@ fn compile(
     // Settings may stand after entries and in another file: they are read first. What holds
     // neither more nor less than an entry waits as text.
     let mut held: Vec<Parsed<'_>> = Vec::new();
-    let mut entries: Vec<(u32, &str, Section)> = Vec::new();
+    let mut entries: Vec<(u32, &str, Vec<Section>)> = Vec::new();
     for (file, source) in (0_u32..).zip(sources.files()) {
-        for section in sections(&source.text, file, out) {
-            if section.is_entry {
-                entries.push((file, &source.text, section));
-            } else {
-                let table = parse(&source.text, &section, file, out);
+        let mut sections = sections(&source.text, file, out);
+        sections.retain(|section| {
+            if !section.is_entry {
+                let table = parse(&source.text, section, file, out);
                 held.push(Parsed {
                     file,
                     base: section.range.start,
                     table,
                 });
             }
-        }
+            section.is_entry
+        });
+        entries.push((file, &source.text, sections));
     }
+    let many = entries.iter().map(|(.., sections)| sections.len()).sum();
     // After a syntax error nothing is said about what seems to be missing.
     let readable = !out.has_errors();
     let mut draft = Draft::default();
@@ -244,8 +246,8 @@ fn compile(
             lint: purpose == Purpose::Check,
         },
         old,
-        entries: Vec::new(),
-        places: HashMap::new(),
+        entries: Vec::with_capacity(many),
+        places: HashMap::with_capacity(many),
         linted: Vec::new(),
     };
     for parsed in &held {
@@ -253,16 +255,17 @@ fn compile(
             gathered.take_all(&item, out);
         }
     }
-    let has_sections = !entries.is_empty();
-    for (file, text, section) in entries {
-        let table = parse(text, &section, file, out);
-        let parsed = Parsed {
-            file,
-            base: section.range.start,
-            table,
-        };
-        for item in parsed.items() {
-            gathered.take_all(&item, out);
+    for (file, text, sections) in entries {
+        for section in sections {
+            let table = parse(text, &section, file, out);
+            let parsed = Parsed {
+                file,
+                base: section.range.start,
+                table,
+            };
+            for item in parsed.items() {
+                gathered.take_all(&item, out);
+            }
         }
     }
     let Gathered {
@@ -271,7 +274,7 @@ fn compile(
         mut linted,
         ..
     } = gathered;
-    if places.is_empty() && readable && !has_sections {
+    if places.is_empty() && readable && many == 0 {
         let help = "an entry is a table: [beat_schedule.NAME] with task and schedule";
         out.push(
             Finding::error("the schedule has no entries")

@@ -10,6 +10,7 @@
 //! - [`control`] carries out what operators ask;
 //! - [`desk`] takes such requests where the store is a file;
 //! - [`reload`] watches the schedule and offers what it compiled;
+//! - [`loader`] is the thread on which that is done;
 //! - [`links`] builds store and broker from the settings;
 //! - [`trouble`] says once that commits fail, and paces the attempts;
 //! - [`upkeep`] looks after the line to the broker and counts;
@@ -24,6 +25,7 @@ pub mod control;
 pub mod desk;
 pub mod elector;
 pub mod links;
+pub mod loader;
 pub mod metronome;
 pub mod office;
 pub mod presence;
@@ -34,4 +36,5 @@ pub mod trouble;
 pub mod upkeep;
 
 pub use elector::Leadership;
+pub use loader::Loader;
 pub use run::{Options, run};

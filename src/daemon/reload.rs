@@ -16,6 +16,7 @@ use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::loader::Loader;
 use crate::clock::Clock;
 use crate::config::{self, Env, Loaded, Purpose, Report, Sources};
 use crate::message::Identity;
@@ -37,6 +38,8 @@ pub struct Reload<C> {
     pub env: Env,
     /// What goes into messages.
     pub identity: Identity,
+    /// Where schedules are compiled.
+    pub loader: Loader,
     /// Digest of the files that are in force.
     pub digest: u64,
     /// Where a good schedule is offered.
@@ -103,7 +106,7 @@ impl<C: Clock> Reload<C> {
             Purpose::Run
         };
         // Compiling a large schedule must not hold up the loop.
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = self.loader.run(move || {
             let sources = Sources::read(&paths)?;
             if sources.digest() == digest && !asked {
                 return Ok(None);
@@ -126,7 +129,7 @@ impl<C: Clock> Reload<C> {
                 drawn = Some(report.draw(false));
                 Err(first_of(&report, &self.paths))
             }
-            Err(error) => Err(format!("loading was interrupted: {error}")),
+            Err(_) => Err("loading was interrupted by a fault of this program".to_owned()),
         };
         // Said once for one fault, however often it is looked at, and at each SIGHUP.
         let why = offered.err();

@@ -15,6 +15,7 @@ use super::control::Listener;
 use super::desk::Desk;
 use super::elector::{Elector, Leadership};
 use super::links::Links;
+use super::loader::Loader;
 use super::metronome::Metronome;
 use super::presence::Announcer;
 use super::reload::Reload;
@@ -44,6 +45,8 @@ pub struct Options {
     pub env: Env,
     /// What goes into messages.
     pub identity: Identity,
+    /// What loaded them, for reloads.
+    pub loader: Loader,
     /// Digest of the files that were loaded.
     pub digest: u64,
     /// What they hold.
@@ -187,6 +190,7 @@ pub async fn run(options: Options) -> std::io::Result<()> {
             paths: options.paths,
             env: options.env,
             identity: options.identity,
+            loader: options.loader,
             digest: options.digest,
             schedule,
             refused,

@@ -233,8 +233,8 @@ fn unknown<'a>(entry: &str, names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// How often is looked whether requests wait.
-const LISTEN: Duration = Duration::from_millis(250);
+/// Pause after requests were noticed, which stay until they are carried out, and after trouble.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The task that notices requests, on a connection of its own: looking for them must not delay a
 /// fire.
@@ -252,17 +252,24 @@ pub struct Listener {
 impl Listener {
     /// Runs until stopped. Trouble with the store is the elector's to report.
     pub async fn run(mut self) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(LISTEN) => {}
-                () = self.stop.cancelled() => return,
+        let stop = self.stop.clone();
+        let listen = async {
+            let leads = |now: &Leadership| now.term().is_some();
+            while self.leadership.wait_for(leads).await.is_ok() {
+                match self.remote.has_requests().await {
+                    Ok(false) => continue,
+                    // A stream of another type is repaired by whoever reads it.
+                    Ok(true) | Err(StoreError::Corrupt) => {
+                        self.requests.send_replace(());
+                    }
+                    Err(_) => {}
+                }
+                tokio::time::sleep(PAUSE).await;
             }
-            let leads = self.leadership.borrow().term().is_some();
-            // A stream of another type is repaired by whoever reads it.
-            let calls = [Ok(true), Err(StoreError::Corrupt)];
-            if leads && calls.contains(&self.remote.has_requests().await) {
-                self.requests.send_replace(());
-            }
+        };
+        tokio::select! {
+            () = listen => {}
+            () = stop.cancelled() => {}
         }
     }
 }

@@ -87,6 +87,7 @@ impl<C: Clock> Announcer<C> {
                 _ = self.leadership.changed() => {}
                 _ = self.schedule.changed() => {}
                 _ = self.refused.changed() => {}
+                Ok(()) = self.mode.changed() => {}
                 () = self.stop.cancelled() => break,
             }
         }
@@ -113,7 +114,7 @@ impl<C: Clock> Announcer<C> {
             .clone_from(&self.refused.borrow_and_update());
         self.this.mode = self
             .mode
-            .borrow()
+            .borrow_and_update()
             .filter(|_| leadership.term().is_some())
             .map(str::to_owned);
         let millis = i32::try_from(self.facts.skew() / 1_000).unwrap_or(i32::MAX);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::Script;
+use redis::{Script, Value};
 use tokio::time::sleep;
 
 use super::keys::Keys;
@@ -125,14 +125,21 @@ impl Remote {
         Ok((leader, instances))
     }
 
-    /// Whether requests of operators wait.
+    /// Whether requests of operators wait; the server holds the answer back until one does, or for
+    /// half the deadline. For a connection on which nothing else is asked.
     pub async fn has_requests(&mut self) -> Result<bool, StoreError> {
         let stream = self.keys.control();
-        let waiting: i64 = self
+        let patience = u64::try_from(self.link.deadline().as_millis() / 2).unwrap_or(u64::MAX);
+        let mut read = redis::cmd("XREAD");
+        // Those that were carried out are deleted: whatever comes after the beginning waits. Zero
+        // would be for ever.
+        read.arg("COUNT").arg(1).arg("BLOCK").arg(patience.max(1));
+        read.arg("STREAMS").arg(stream).arg("0");
+        let first: Value = self
             .link
-            .run(async |connection| redis::cmd("XLEN").arg(stream).query_async(connection).await)
+            .run(async |connection| read.query_async(connection).await)
             .await?;
-        Ok(waiting > 0)
+        Ok(first != Value::Nil)
     }
 
     /// Who leads, which instances there are, what is paused.

@@ -1,6 +1,8 @@
 //! A transaction leaves what the script leaves, or nothing at all.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "a test helper that fails is a test that fails"
 )]
 
@@ -62,7 +64,7 @@ async fn transact(
     ledger: &mut RedisLedger,
     chunk: &[Fire],
 ) -> Result<Option<Vec<Outcome>>, StoreError> {
-    let mut pushes = Pushes::default();
+    let mut pushes = Pushes::of(chunk.len());
     for fire in chunk {
         let (text, tag) = message(fire);
         pushes.add(fire.2, text.as_bytes(), tag);

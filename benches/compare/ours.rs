@@ -13,17 +13,20 @@ use super::support::beat::binary;
 use super::support::process::{Process, Signal};
 use super::support::wait::wall_micros;
 
-/// A schedule in a folder of its own.
+/// A schedule and the logs of its instances, each in a folder of their own.
 #[derive(Debug)]
 pub struct Schedule {
     dir: TempDir,
+    /// The logs are elsewhere: who watches a folder is woken by whatever is written there.
+    logs: TempDir,
 }
 
 impl Schedule {
     /// Messages to `broker`, state in `store`, then `entries`.
     pub fn new(broker: &str, store: &str, entries: &str) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
-        let schedule = Self { dir };
+        let logs = TempDir::new().expect("a temporary folder");
+        let schedule = Self { dir, logs };
         let head =
             format!("name = \"bench\"\nbroker_url = \"{broker}\"\nstate_url = \"{store}\"\n");
         std::fs::write(schedule.path(), head + entries).expect("the schedule can be written");
@@ -46,9 +49,9 @@ impl Schedule {
         wall_micros()
     }
 
-    /// Starts an instance; `log` names its log in the folder.
+    /// Starts an instance; `log` names its log.
     pub fn start(&self, log: &str) -> Beat {
-        let log = self.dir.path().join(log);
+        let log = self.logs.path().join(log);
         let mut command = Command::new(binary());
         command.arg("--schedule").arg(self.path());
         let started = wall_micros();

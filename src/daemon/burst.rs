@@ -7,7 +7,7 @@ use super::metronome::{Metronome, Over};
 use super::office::Memory;
 use crate::clock::Clock;
 use crate::config::Loaded;
-use crate::dispatch::{CHUNK, Landing};
+use crate::dispatch::{Landing, TRANSACTION};
 use crate::plan::{Due, Plan};
 use crate::store::{StoreError, Term};
 
@@ -15,7 +15,7 @@ use crate::store::{StoreError, Term};
 /// is settled and the next one written here.
 const FLIGHTS: usize = 3;
 
-/// Items of the first chunk; each further one has twice as many, up to [`CHUNK`]. The first message
+/// Items of the first chunk; each further one has twice as many, up to [`TRANSACTION`]. The first message
 /// leaves early, and soon the server is never idle.
 const FIRST: usize = 16;
 
@@ -49,15 +49,17 @@ impl<C: Clock> Metronome<C> {
         loop {
             while !dues.is_empty() && sent.left.is_empty() && sent.flying.len() < FLIGHTS {
                 let rest = dues.split_off(size.min(dues.len()));
-                size = CHUNK.min(2 * size);
+                size = TRANSACTION.min(2 * size);
                 self.launch(term, dues, &mut sent).await;
                 dues = rest;
                 if dues.is_empty() && self.goes_on(until) {
                     dues = plan.due(self.now(), size);
                 }
             }
-            // While the server works.
-            self.untold.tell(&self.facts, &self.scribe);
+            if self.untold.is_much() {
+                // While the server works.
+                self.untold.tell(&self.facts, &self.scribe);
+            }
             let Some((landed, began)) = sent.flying.pop_front() else {
                 break;
             };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::metronome::{Metronome, Over};
 use super::office::Memory;
-use super::report::Untold;
+use super::report::Told;
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::plan::clocks::is_ahead;
@@ -31,7 +31,7 @@ impl<C: Clock> Metronome<C> {
         let commit = self.dispatcher.dispatch(&self.scribe, term, dues, now);
         let commit = self.facts.pulse.during(&self.clock, commit);
         // What became of the last ones, while the server works on these.
-        let tell = async { self.untold.tell(&self.facts, &self.scribe) };
+        let tell = async { self.untold.tell_all(&self.facts, &self.scribe) };
         tokio::join!(commit, tell).0
     }
 
@@ -58,8 +58,14 @@ impl<C: Clock> Metronome<C> {
             plan.rearm(due.slot);
         }
         let is_misled = outcomes.iter().any(misled);
-        let common = (self.dispatcher.mode(), term, done);
-        self.untold = Untold::of(common, dues, outcomes, settled);
+        self.untold.add(Told {
+            mode: self.dispatcher.mode(),
+            term,
+            now: done,
+            dues,
+            outcomes,
+            settled,
+        });
         is_misled
     }
 

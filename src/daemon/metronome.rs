@@ -63,7 +63,7 @@ pub struct Metronome<C> {
     pub unanswered_since: Option<Duration>,
     /// Wakes it for the next fire.
     pub alarm: Alarm,
-    /// What became of the last items.
+    /// What became of the last chunks.
     pub untold: Untold,
 }
 
@@ -88,7 +88,7 @@ impl<C: Clock> Metronome<C> {
             };
             let mut plan = Plan::default();
             let over = self.lead(term, &mut plan, &mut memory).await;
-            self.untold.tell(&self.facts, &self.scribe);
+            self.untold.tell_all(&self.facts, &self.scribe);
             // A term that came to nothing has no plan, and leaves what was known before.
             if plan.entries().next().is_some() {
                 memory.plan = Some((plan, self.trusted_until));
@@ -139,7 +139,7 @@ impl<C: Clock> Metronome<C> {
                 return over;
             }
             if self.schedule.has_changed().unwrap_or(false) {
-                self.untold.tell(&self.facts, &self.scribe);
+                self.untold.tell_all(&self.facts, &self.scribe);
                 let new = Arc::clone(&self.schedule.borrow_and_update());
                 if let Err(over) = self.reload(term, plan, memory, &loaded, &new).await {
                     return over;
@@ -156,14 +156,17 @@ impl<C: Clock> Metronome<C> {
             }
             if std::mem::take(&mut asked) || self.requests.has_changed().unwrap_or(false) {
                 self.requests.borrow_and_update();
-                self.untold.tell(&self.facts, &self.scribe);
+                self.untold.tell_all(&self.facts, &self.scribe);
                 if let Err(over) = self.control(term, plan, memory, &loaded).await {
                     return over;
                 }
             }
             let dues = plan.due(self.now(), self.dispatcher.room());
             if dues.is_empty() {
-                self.untold.tell(&self.facts, &self.scribe);
+                if self.untold.tell(&self.facts, &self.scribe) {
+                    // Something may have become due meanwhile.
+                    continue;
+                }
                 self.tend(plan.next_wake()).await;
                 self.nap(plan.next_wake()).await;
             } else if let Err(over) = self.burst(term, plan, memory, &loaded, dues).await {

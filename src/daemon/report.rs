@@ -1,5 +1,6 @@
 //! One log line for each thing that happened. Arguments of tasks are never shown.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -10,50 +11,56 @@ use crate::plan::{Action, Due, Outcome, Reason, Settled, Skipped};
 use crate::store::Term;
 use crate::timetable::{Entry, Fate};
 
-/// What became of items that were committed together, and is still to be told.
+/// What became of the last chunks, and is still to be told.
 ///
-/// Telling takes as long as committing: it is done while the server works on the next ones.
+/// Telling takes as long as committing, so it waits until there is nothing to commit, as long as it is
+/// not too much: see [`Untold::LIMIT`].
 #[derive(Debug, Default)]
-pub struct Untold(Option<Told>);
+pub struct Untold(VecDeque<Told>);
 
+/// Items that were committed together.
 #[derive(Debug)]
-struct Told {
-    /// How they were committed, in which term, and when that was heard.
-    common: (&'static str, Term, Timestamp),
-    dues: Vec<Due>,
-    outcomes: Vec<Outcome>,
-    settled: Vec<Option<Settled>>,
+pub struct Told {
+    /// How they were committed.
+    pub mode: &'static str,
+    /// In which term.
+    pub term: Term,
+    /// When that was heard.
+    pub now: Timestamp,
+    /// The items.
+    pub dues: Vec<Due>,
+    /// What they came to.
+    pub outcomes: Vec<Outcome>,
+    /// What that changed; those without it are left out.
+    pub settled: Vec<Option<Settled>>,
 }
 
 impl Untold {
-    /// Of items and what they came to; those without anything settled are left out.
-    #[must_use]
-    pub fn of(
-        common: (&'static str, Term, Timestamp),
-        dues: Vec<Due>,
-        outcomes: Vec<Outcome>,
-        settled: Vec<Option<Settled>>,
-    ) -> Self {
-        Self(Some(Told {
-            common,
-            dues,
-            outcomes,
-            settled,
-        }))
+    /// Most items that wait while there is something to commit; some 200 bytes each.
+    const LIMIT: usize = 8_192;
+
+    /// Adds what is to be told.
+    pub fn add(&mut self, told: Told) {
+        self.0.push_back(told);
     }
 
-    /// Tells it, once.
-    pub fn tell(&mut self, facts: &Facts, scribe: &Scribe) {
-        let Some(told) = self.0.take() else {
-            return;
+    /// Whether more waits than should.
+    #[must_use]
+    pub fn is_much(&self) -> bool {
+        self.0.iter().map(|told| told.dues.len()).sum::<usize>() > Self::LIMIT
+    }
+
+    /// Tells of the oldest chunk; whether there was one.
+    pub fn tell(&mut self, facts: &Facts, scribe: &Scribe) -> bool {
+        let Some(told) = self.0.pop_front() else {
+            return false;
         };
-        let (mode, term, now) = told.common;
         let chunk = Chunk {
             facts,
             scribe,
-            mode,
-            term,
-            now,
+            mode: told.mode,
+            term: told.term,
+            now: told.now,
         };
         let items = told.dues.iter().zip(&told.outcomes).zip(&told.settled);
         for ((due, outcome), settled) in items {
@@ -61,6 +68,12 @@ impl Untold {
                 chunk.settled(due, outcome, settled);
             }
         }
+        true
+    }
+
+    /// Tells everything.
+    pub fn tell_all(&mut self, facts: &Facts, scribe: &Scribe) {
+        while self.tell(facts, scribe) {}
     }
 }
 

@@ -43,6 +43,8 @@ use crate::timetable::EntryName;
 
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
 pub const CHUNK: usize = 128;
+/// Most items of a chunk that is launched: half as much work for the server as one that is dispatched.
+pub const TRANSACTION: usize = 2 * CHUNK;
 /// Most bytes of messages in one chunk, unless one alone has more.
 pub const CHUNK_BYTES: usize = 512 * 1024;
 
@@ -168,10 +170,11 @@ impl Dispatcher {
         }
     }
 
-    /// Most items to hand to [`Dispatcher::dispatch`] at once.
+    /// Most items to hand over at once.
     #[must_use]
     pub fn room(&self) -> usize {
         match self {
+            Self::Redis(redis) if redis.mode() == "atomic" => TRANSACTION,
             Self::Redis(_) => CHUNK,
             Self::Confirmed(confirmed) => confirmed.room(),
         }

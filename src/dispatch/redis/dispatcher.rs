@@ -153,7 +153,7 @@ impl RedisDispatcher {
             .addresses(&templates)
             .await
             .map_err(|error| not_done(&error))?;
-        let mut pushes = Pushes::default();
+        let mut pushes = Pushes::of(dues.len());
         let mut message = Vec::new();
         for (due, address) in dues.iter().zip(&addresses) {
             let Ok([Step::Push(queue)]) = address.as_deref() else {

@@ -37,8 +37,12 @@ const BEYOND: i64 = i64::MAX;
 type Replies = Vec<RedisResult<Value>>;
 
 /// The messages of a chunk, by queue.
-#[derive(Debug, Default)]
-pub struct Pushes(Vec<Push>);
+#[derive(Debug)]
+pub struct Pushes {
+    /// Messages in all, for the first queue's room: mostly there is no other.
+    expected: usize,
+    list: Vec<Push>,
+}
 
 #[derive(Debug)]
 struct Push {
@@ -50,21 +54,32 @@ struct Push {
 }
 
 impl Pushes {
+    /// Of so many messages.
+    #[must_use]
+    pub fn of(expected: usize) -> Self {
+        Self {
+            expected,
+            list: Vec::new(),
+        }
+    }
+
     /// Adds a message; `tag` is contained in it, and in no other that was ever sent.
     pub fn add(&mut self, queue: &str, message: &[u8], tag: Uuid) {
-        let place = self.0.iter().rposition(|push| push.queue == queue);
+        let place = self.list.iter().rposition(|push| push.queue == queue);
         let place = place.unwrap_or_else(|| {
-            let mut command = Cmd::with_capacity(130, 128 * (message.len() + 64));
+            let expected = std::mem::take(&mut self.expected);
+            let bytes = expected * (message.len() + 32);
+            let mut command = Cmd::with_capacity(2 + expected, bytes);
             command.arg("LPUSH").arg(queue);
-            self.0.push(Push {
+            self.list.push(Push {
                 queue: queue.to_owned(),
                 command,
                 count: 0,
                 tag,
             });
-            self.0.len() - 1
+            self.list.len() - 1
         });
-        let push = &mut self.0[place];
+        let push = &mut self.list[place];
         push.command.arg(message);
         push.count += 1;
         push.tag = tag;
@@ -134,7 +149,7 @@ impl RedisLedger {
     pub async fn rehearse(&mut self) -> Result<bool, LinkError> {
         let tag = Uuid::new_v4();
         let key = self.keys().probe(&tag.simple().to_string());
-        let mut pushes = Pushes::default();
+        let mut pushes = Pushes::of(1);
         pushes.add(&key, tag.to_string().as_bytes(), tag);
         let mut call = self.transaction("nobody", pushes, &[]);
         call.cmd("EXISTS").arg(&key).cmd("DEL").arg(&key);
@@ -151,7 +166,7 @@ impl RedisLedger {
     }
 
     fn transaction(&self, holder: &str, pushes: Pushes, settlements: &[Settlement]) -> Pipeline {
-        let Pushes(pushes) = pushes;
+        let pushes = pushes.list;
         let state = self.keys();
         let mut keep = Cmd::with_capacity(
             12 + 3 * pushes.len() + 3 * settlements.len(),
@@ -179,10 +194,7 @@ impl RedisLedger {
                 .arg(&*push.tag.hyphenated().encode_lower(&mut buffer));
         }
         for settlement in settlements {
-            keep.arg(&*settlement.entry);
-        }
-        for settlement in settlements {
-            keep.arg(&settlement.record);
+            keep.arg(&*settlement.entry).arg(&settlement.record);
         }
         keep.arg(times);
 

@@ -3,13 +3,12 @@
 -- KEYS  1 leader  2 last  3 count  4 entries  5 paused  6.. queues, each pushed to once
 -- ARGV  1 holder (instance/term)   2 number of items   3 number of fire times, 1 when all have the same
 --       then per queue: messages pushed, and a text that only the last of them contains
---       then all entries, all records, the fire times in µs
+--       then each entry with its record, then the fire times in µs
 -- Returns the counts after it as one text, or nothing when the pushes were taken back.
 -- Times are compared as decimal text: a Lua number would round them.
 local queues, items, times = #KEYS - 5, tonumber(ARGV[2]), tonumber(ARGV[3])
-local entries = 3 + 2 * queues
-local records = entries + items
-local at = records + items
+local pairs_at = 3 + 2 * queues
+local times_at = pairs_at + 2 * items
 
 local function was_pushed(queue)
   local head = redis.pcall('LINDEX', KEYS[5 + queue], 0)
@@ -23,20 +22,22 @@ local function record()
   if redis.call('GET', KEYS[1]) ~= ARGV[1] then return end
   local kind = redis.call('TYPE', KEYS[4]).ok
   if kind ~= 'hash' and kind ~= 'none' then return end
+  local entries = {}
+  for i = 1, items do entries[i] = ARGV[pairs_at + 2 * i - 1] end
   if redis.call('EXISTS', KEYS[5]) == 1 then
     if redis.call('HEXISTS', KEYS[5], '*') == 1 then return end
-    for _, paused in ipairs(redis.call('HMGET', KEYS[5], unpack(ARGV, entries + 1, records))) do
+    for _, paused in ipairs(redis.call('HMGET', KEYS[5], unpack(entries))) do
       if paused then return end
     end
   end
-  local last = redis.call('HMGET', KEYS[2], unpack(ARGV, entries + 1, records))
-  local counts = redis.call('HMGET', KEYS[3], unpack(ARGV, entries + 1, records))
+  local last = redis.call('HMGET', KEYS[2], unpack(entries))
+  local counts = redis.call('HMGET', KEYS[3], unpack(entries))
   -- Counts mostly repeat, and are slow to read and to write.
   local following = {[false] = '1'}
-  local new_last, new_count, new_record = {}, {}, {}
-  local time, two = ARGV[at + 1], 1
+  local new_last, new_count = {}, {}
+  local time, two = ARGV[times_at + 1], 1
   for i = 1, items do
-    if times > 1 then time = ARGV[at + i] end
+    if times > 1 then time = ARGV[times_at + i] end
     local stored, count = last[i], counts[i]
     if stored and (#stored ~= #time or stored >= time) then return end
     local next = following[count]
@@ -45,15 +46,14 @@ local function record()
       next = string.format('%.0f', tonumber(count) + 1)
       following[count] = next
     end
-    local entry = ARGV[entries + i]
+    local entry = entries[i]
     counts[i] = next
     new_last[two], new_last[two + 1] = entry, time
     new_count[two], new_count[two + 1] = entry, next
-    new_record[two], new_record[two + 1] = entry, ARGV[records + i]
     two = two + 2
   end
   -- What decides comes last: when one is refused, nothing counts as fired and the pushes go.
-  redis.call('HSET', KEYS[4], unpack(new_record))
+  redis.call('HSET', KEYS[4], unpack(ARGV, pairs_at + 1, times_at))
   redis.call('HSET', KEYS[3], unpack(new_count))
   redis.call('HSET', KEYS[2], unpack(new_last))
   return table.concat(counts, ' ')

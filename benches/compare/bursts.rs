@@ -68,7 +68,7 @@ pub fn ours(bench: &mut Bench, (count, rounds, every): (usize, usize, f64)) {
         first.push(arrival.first * 1e3);
         rates.push(arrival.rate());
         if count >= 1_000 {
-            let bodies = yardstick::bodies(&redis, count.min(20_000));
+            let bodies = yardstick::bodies(&redis, count);
             probe::empty(&mut link);
             theirs.push(bench.run(yardstick::lpush(&redis, &bodies)));
             lua.push(bench.run(yardstick::script(&redis, &bodies)));

@@ -3,6 +3,7 @@
 mod grammar;
 mod grids;
 mod hostile;
+mod rules;
 mod words;
 
 use super::{At, Crontab, Every, Once, Rrule, Schedule, Zone};

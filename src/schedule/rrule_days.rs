@@ -1,8 +1,9 @@
 //! Which days a recurrence rule runs on.
 //!
 //! Days are found period by period (year, month, week or day, the one that `FREQ` names): those of
-//! a period that pass every `BY…` part, or of these the ones that `BYSETPOS` picks. The search
-//! begins in the period of the day that is asked for, so it costs the same in any year.
+//! a period that pass every `BY…` part, or of these the ones that `BYSETPOS` picks, from the whole
+//! of the period even where `dtstart` lies within it (dateutil begins at `dtstart` in a week). The
+//! search begins in the period of the day that is asked for, so it costs the same in any year.
 
 use chrono::{Datelike, Months, NaiveDate, Weekday};
 

@@ -4,6 +4,7 @@
 //! clock can be reasoned about in one place. Depends on nothing of this crate.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,47 +13,55 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// An instant: whole microseconds since the Unix epoch, UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(i64);
+///
+/// Held so that an `Option` of it takes no more room: with the sign turned over, which keeps the
+/// order, and never zero. The plan holds several of them for each entry.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "i64", into = "i64")]
+pub struct Timestamp(NonZeroU64);
+
+const SIGN: u64 = 1 << 63;
 
 /// The nominal instant at which an entry is due; the unit of exactly-once.
 pub type FireTime = Timestamp;
 
 impl Timestamp {
     /// The Unix epoch.
-    pub const EPOCH: Self = Self(0);
+    pub const EPOCH: Self = Self::from_micros(0);
     /// Latest instant that is handled: 9999-12-31T23:59:59.999999Z, sixteen digits at most.
-    pub const MAX: Self = Self(253_402_300_799_999_999);
+    pub const MAX: Self = Self::from_micros(253_402_300_799_999_999);
 
-    /// From microseconds since the Unix epoch.
+    /// From microseconds since the Unix epoch. The least number becomes the one above it.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        match NonZeroU64::new(micros.cast_unsigned() ^ SIGN) {
+            Some(held) => Self(held),
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
-        self.0
+        (self.0.get() ^ SIGN).cast_signed()
     }
 
     /// From a chrono instant; what is finer than a microsecond is cut off.
     #[must_use]
     pub fn from_datetime(at: DateTime<Utc>) -> Self {
-        Self(at.timestamp_micros())
+        Self::from_micros(at.timestamp_micros())
     }
 
     /// As a chrono instant. Instants outside chrono's range (some 262 000 years) become the epoch.
     #[must_use]
     pub fn to_datetime(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+        DateTime::from_timestamp_micros(self.as_micros()).unwrap_or_default()
     }
 
     /// This instant moved by `micros`, saturating.
     #[must_use]
     pub const fn plus_micros(self, micros: i64) -> Self {
-        Self(self.0.saturating_add(micros))
+        Self::from_micros(self.as_micros().saturating_add(micros))
     }
 
     /// This instant moved later by `by`, saturating.
@@ -64,16 +73,14 @@ impl Timestamp {
     /// This instant moved earlier by `by`, saturating.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
-        )
+        let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.as_micros().saturating_sub(by))
     }
 
     /// Microseconds from `earlier` to this instant; negative when `earlier` is later.
     #[must_use]
     pub const fn micros_since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+        self.as_micros().saturating_sub(earlier.as_micros())
     }
 
     /// Time from `earlier` to this instant, zero when `earlier` is later.
@@ -85,12 +92,30 @@ impl Timestamp {
     /// RFC 3339 in UTC with a `Z`; the fraction appears only where there is one.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let form = if self.0 % 1_000_000 == 0 {
+        let form = if self.as_micros() % 1_000_000 == 0 {
             SecondsFormat::Secs
         } else {
             SecondsFormat::Micros
         };
         self.to_datetime().to_rfc3339_opts(form, true)
+    }
+}
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::EPOCH
+    }
+}
+
+impl From<i64> for Timestamp {
+    fn from(micros: i64) -> Self {
+        Self::from_micros(micros)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(at: Timestamp) -> Self {
+        at.as_micros()
     }
 }
 
@@ -163,7 +188,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn wall(&self) -> Timestamp {
         let t = clock_gettime(ClockId::Realtime);
-        Timestamp(
+        Timestamp::from_micros(
             t.tv_sec
                 .saturating_mul(1_000_000)
                 .saturating_add(t.tv_nsec / 1_000),

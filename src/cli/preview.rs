@@ -173,7 +173,7 @@ impl Fire<'_> {
         if let Some(note) = self.entry.schedule.note(self.at) {
             return Some(note.to_string());
         }
-        let assumed = self.entry.policy.start_at.is_none() && self.entry.schedule.needs_anchor();
+        let assumed = self.entry.start_at.is_none() && self.entry.schedule.needs_anchor();
         assumed.then(|| "assumed_anchor".to_owned())
     }
 }

@@ -68,7 +68,7 @@ impl Compiler<'_> {
             out,
         );
         let task = task.and_then(|task| task.name_text(out));
-        let policy = policy(&keys, &zone, out);
+        let (start_at, policy) = policy(&keys, &zone, out);
         let relative = keys.relative.is_some_and(|r| r.flag(out) == Some(true));
         let allow = keys
             .allow
@@ -120,7 +120,7 @@ impl Compiler<'_> {
         if out.error_count() > before {
             return None;
         }
-        let schedule = match policy.start_at {
+        let schedule = match start_at {
             Some(_) => schedule.including_anchor(),
             None => schedule,
         };
@@ -129,7 +129,7 @@ impl Compiler<'_> {
             let value = options.get(name).or_else(|| route_options?.get(name));
             value.filter(|_| self.lint).cloned()
         };
-        let timing = timing(&schedule, &zone, &policy);
+        let timing = timing(&schedule, &zone, start_at, &policy);
         let route = template.route();
         let fingerprint = self
             .printer
@@ -146,6 +146,7 @@ impl Compiler<'_> {
                 description,
                 schedule,
                 zone,
+                start_at,
                 policy,
                 template,
                 fingerprint,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::settings::Settings;
+use crate::clock::Timestamp;
 use crate::message::{Job, Options, Route};
 use crate::schedule::{Schedule, Zone};
 use crate::timetable::{Backoff, Fingerprint, Policy, Timing};
@@ -32,10 +33,15 @@ fn hash(write: impl FnOnce(&mut Hash) -> fmt::Result) -> Fingerprint {
 }
 
 /// Of what decides the fire times.
-pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timing {
+pub(super) fn timing(
+    schedule: &Schedule,
+    zone: &Zone,
+    start_at: Option<Timestamp>,
+    policy: &Policy,
+) -> Timing {
     Timing {
         grid: hash(|h| {
-            let start = policy.start_at.map(crate::clock::Timestamp::as_micros);
+            let start = start_at.map(Timestamp::as_micros);
             // The zone is in the canonical text where it matters: an interval has none.
             write!(h, "{}\n{start:?}", schedule.canonical())
         }),
@@ -44,7 +50,7 @@ pub(super) fn timing(schedule: &Schedule, zone: &Zone, policy: &Policy) -> Timin
                 h,
                 "{}\n{:?}\n{:?}",
                 zone.name(),
-                policy.end_at.map(crate::clock::Timestamp::as_micros),
+                policy.end_at.map(Timestamp::as_micros),
                 policy.exclude.days
             )?;
             policy.exclude.tables.iter().try_for_each(|table| {

@@ -12,6 +12,7 @@ use super::settings::Settings;
 use super::timing::{Beside, schedule};
 use super::value::{Civil, civil, report_invalid, to_pairs, to_value};
 use super::walk::Item;
+use crate::clock::Timestamp;
 use crate::message::{Invalid, Options, Value};
 use crate::schedule::{Crontab, Schedule, Zone};
 use crate::timetable::{Exclude, Misfire, Policy};
@@ -133,12 +134,16 @@ pub(super) fn required<'i>(
     key
 }
 
-/// The policy, with the keys that depend on the zone.
-pub(super) fn policy(keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Policy {
+/// `start_at`, and the policy with the keys that depend on the zone.
+pub(super) fn policy(
+    keys: &Keys<'_>,
+    zone: &Zone,
+    out: &mut Collector,
+) -> (Option<Timestamp>, Policy) {
     let mut policy = keys.policy.clone();
-    policy.start_at = keys.start_at.and_then(|at| instant(&at, zone, out));
+    let start_at = keys.start_at.and_then(|at| instant(&at, zone, out));
     policy.end_at = keys.end_at.and_then(|at| instant(&at, zone, out));
-    if let (Some(start), Some(end), Some(item)) = (policy.start_at, policy.end_at, &keys.end_at)
+    if let (Some(start), Some(end), Some(item)) = (start_at, policy.end_at, &keys.end_at)
         && end <= start
     {
         item.error(out, "`end_at` is not later than `start_at`");
@@ -146,7 +151,7 @@ pub(super) fn policy(keys: &Keys<'_>, zone: &Zone, out: &mut Collector) -> Polic
     if let Some(item) = &keys.exclude {
         policy.exclude = exclude(item, zone, out).unwrap_or_default();
     }
-    policy
+    (start_at, policy)
 }
 
 /// `args` or `args_json`.

@@ -84,8 +84,6 @@ pub struct Policy {
     pub starting_deadline: Option<Duration>,
     /// `jitter`: send instants lie in `[fire time, fire time + jitter)`.
     pub jitter: Duration,
-    /// `start_at`, inclusive; also the anchor of intervals.
-    pub start_at: Option<Timestamp>,
     /// `end_at`, exclusive.
     pub end_at: Option<Timestamp>,
     /// `max_runs`.
@@ -109,7 +107,6 @@ impl Policy {
             misfire,
             starting_deadline,
             jitter,
-            start_at,
             end_at,
             max_runs,
             run_on_start,
@@ -126,13 +123,8 @@ impl Policy {
                     other.run_on_start,
                     other.delivery,
                 )
-            && (*starting_deadline, *jitter, *start_at, *end_at)
-                == (
-                    other.starting_deadline,
-                    other.jitter,
-                    other.start_at,
-                    other.end_at,
-                )
+            && (*starting_deadline, *jitter, *end_at)
+                == (other.starting_deadline, other.jitter, other.end_at)
             && (*max_runs, *backoff) == (other.max_runs, other.backoff)
     }
 }
@@ -149,6 +141,9 @@ pub struct Entry {
     pub schedule: Schedule,
     /// The zone its times are read and shown in.
     pub zone: Zone,
+    /// `start_at`, inclusive; also the anchor of intervals. No part of the policy, which entries
+    /// share: it often is an entry's own.
+    pub start_at: Option<Timestamp>,
     /// How its fire times are treated.
     pub policy: Arc<Policy>,
     /// Its message, encoded but for what changes with each fire.
@@ -189,7 +184,7 @@ impl Entry {
     /// `anchor` is the instant from which intervals count unless `start_at` says otherwise.
     #[must_use]
     pub fn next_after(&self, anchor: Timestamp, after: Timestamp) -> Option<Occurrence> {
-        let (anchor, after) = match self.policy.start_at {
+        let (anchor, after) = match self.start_at {
             Some(start) => (start, after.max(start.plus_micros(-1))),
             None => (anchor, after),
         };
@@ -245,7 +240,7 @@ impl Entry {
     /// Whether `fire_time` lies in the window of `start_at` and `end_at`.
     #[must_use]
     pub fn in_window(&self, fire_time: FireTime) -> bool {
-        self.policy.start_at.is_none_or(|start| fire_time >= start)
+        self.start_at.is_none_or(|start| fire_time >= start)
             && self.policy.end_at.is_none_or(|end| fire_time < end)
     }
 }

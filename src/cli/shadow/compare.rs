@@ -257,7 +257,7 @@ impl Row<'_> {
             && self
                 .entries
                 .iter()
-                .any(|entry| entry.schedule.needs_anchor() && entry.policy.start_at.is_none());
+                .any(|entry| entry.schedule.needs_anchor() && entry.start_at.is_none());
         if self.only_counted {
             let inside = expected.iter().filter(|at| (from..=until).contains(*at));
             let inside: Vec<i64> = inside.copied().collect();
@@ -295,7 +295,7 @@ impl Row<'_> {
 /// The interval of an entry whose phase comes from when it was first recorded.
 fn floating(entry: &Entry) -> Option<i64> {
     match entry.schedule {
-        Schedule::Every(_) if entry.policy.start_at.is_none() => entry.schedule.period(),
+        Schedule::Every(_) if entry.start_at.is_none() => entry.schedule.period(),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::CHUNK;
 use super::outlet::Outlet;
 use super::publisher::{AnyPublisher, Failure, Parcel, Receipt, Scope};
 use super::scribe::Scribe;
@@ -27,8 +28,10 @@ use crate::store::control::{Carried, Order};
 use crate::store::{AnyLedger, Claim, Ledger, Reservation, Settlement, StoreError, Term};
 use crate::timetable::{Delivery, EntryName};
 
-/// Most bytes of messages that are published before their confirms are awaited, unless one alone
-/// has more.
+/// Most messages that are published before their confirms are awaited. While they are, the batch
+/// before is recorded.
+const BATCH: usize = 8 * CHUNK;
+/// Most bytes of them, unless one alone has more.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// A publisher and a ledger.
@@ -158,12 +161,10 @@ impl Confirmed {
                 Err(down) => chunk.trouble = Some(down),
             }
         }
-        if !chunk.to_publish.is_empty() {
-            self.publish(scribe, &mut chunk).await;
-        }
-        if !chunk.to_record.is_empty() {
-            self.record(term, &mut chunk).await?;
-        }
+        self.publish(scribe, term, &mut chunk).await?;
+        let owed = chunk.take_records();
+        let recorded = record(&mut self.ledger, term, &owed.1).await;
+        self.recorded(&mut chunk, &owed.0, recorded)?;
         if let Some(trouble) = chunk.trouble {
             return Err(trouble);
         }
@@ -307,34 +308,53 @@ impl Confirmed {
         self.unknown.push((entry.clone(), fire_time));
     }
 
-    /// Publishes in batches of a bounded size, until one finds the broker in trouble.
-    async fn publish(&mut self, scribe: &Scribe, chunk: &mut Chunk<'_>) {
+    /// Publishes in batches of a bounded size, until one finds the broker in trouble; records each
+    /// while the next one is on its way. What was published last is still to be recorded.
+    async fn publish(
+        &mut self,
+        scribe: &Scribe,
+        term: Term,
+        chunk: &mut Chunk<'_>,
+    ) -> Result<(), StoreError> {
         let mut left = std::mem::take(&mut chunk.to_publish);
         while !left.is_empty() && chunk.trouble.is_none() {
             let mut size = 0;
-            let fits = left.iter().take_while(|&&place| {
+            let fits = left.iter().take(BATCH).take_while(|&&place| {
                 size += chunk.dues[place].entry.template.size_hint();
                 size <= BATCH_BYTES
             });
             let count = fits.count().max(1);
             let rest = left.split_off(count);
-            self.publish_batch(scribe, chunk, &left).await;
+            let parcels: Vec<Parcel<'_>> = left
+                .iter()
+                .map(|&place| Parcel {
+                    due: &chunk.dues[place],
+                    fire: scribe.fire(&chunk.dues[place], chunk.now),
+                })
+                .collect();
+            let owed = chunk.take_records();
+            let (receipts, recorded) = tokio::join!(
+                Box::pin(self.outlet.publish(&parcels)),
+                record(&mut self.ledger, term, &owed.1)
+            );
+            // First what must not be published again.
+            self.published(scribe, chunk, &left, receipts);
+            self.recorded(chunk, &owed.0, recorded)?;
             left = rest;
         }
+        Ok(())
     }
 
-    async fn publish_batch(&mut self, scribe: &Scribe, chunk: &mut Chunk<'_>, places: &[usize]) {
-        let dues = chunk.dues;
-        let parcels: Vec<Parcel<'_>> = places
-            .iter()
-            .map(|&place| Parcel {
-                due: &dues[place],
-                fire: scribe.fire(&dues[place], chunk.now),
-            })
-            .collect();
-        let receipts = self.outlet.publish(&parcels).await;
+    /// Takes in how the publishing of `places` went.
+    fn published(
+        &mut self,
+        scribe: &Scribe,
+        chunk: &mut Chunk<'_>,
+        places: &[usize],
+        receipts: Vec<Receipt>,
+    ) {
         for (&place, receipt) in places.iter().zip(receipts) {
-            let due = &dues[place];
+            let due = &chunk.dues[place];
             let failure = match receipt {
                 Receipt::Confirmed => None,
                 Receipt::Failed(failure) => Some(failure),
@@ -350,21 +370,21 @@ impl Confirmed {
                         unknown,
                     };
                     self.sent.insert(due.entry.name.clone(), sent);
-                    chunk
-                        .to_record
-                        .push((place, scribe.settlement(due, chunk.now)));
+                    let settlement = scribe.settlement(due, chunk.now);
+                    chunk.to_record.push((place, settlement));
                 }
             }
         }
     }
 
-    async fn record(&mut self, term: Term, chunk: &mut Chunk<'_>) -> Result<(), StoreError> {
-        let items: Vec<Settlement> = chunk
-            .to_record
-            .iter()
-            .map(|(_, settlement)| settlement.clone())
-            .collect();
-        let recorded = match self.ledger.commit(term, &items).await {
+    /// Takes in how the recording of `places` went.
+    fn recorded(
+        &self,
+        chunk: &mut Chunk<'_>,
+        places: &[usize],
+        recorded: Result<Vec<Outcome>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let recorded = match recorded {
             Ok(recorded) => recorded,
             Err(StoreError::Unavailable(why)) => {
                 // What is published must be recorded before anything else is decided.
@@ -377,8 +397,8 @@ impl Confirmed {
             }
             Err(error) => return Err(error),
         };
-        for ((place, _), outcome) in chunk.to_record.iter().zip(recorded) {
-            let sent = self.sent_before(&chunk.dues[*place]);
+        for (&place, outcome) in places.iter().zip(recorded) {
+            let sent = self.sent_before(&chunk.dues[place]);
             let outcome = match (sent, outcome) {
                 (Some(Sent { unknown: true, .. }), Outcome::Fired(n) | Outcome::AlreadyDone(n)) => {
                     Outcome::Unknown(n)
@@ -387,13 +407,30 @@ impl Confirmed {
                 (Some(_), Outcome::AlreadyDone(count)) => Outcome::Fired(count),
                 (_, outcome) => outcome,
             };
-            chunk.outcomes[*place].get_or_insert(outcome);
+            chunk.outcomes[place].get_or_insert(outcome);
         }
         Ok(())
     }
 }
 
+/// Records `items`, if there are any.
+async fn record(
+    ledger: &mut AnyLedger,
+    term: Term,
+    items: &[Settlement],
+) -> Result<Vec<Outcome>, StoreError> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    ledger.commit(term, items).await
+}
+
 impl Chunk<'_> {
+    /// What is to be recorded now: places and settlements.
+    fn take_records(&mut self) -> (Vec<usize>, Vec<Settlement>) {
+        std::mem::take(&mut self.to_record).into_iter().unzip()
+    }
+
     /// An item that was not published, or is published again.
     fn fail(&mut self, place: usize, failure: Failure) {
         match (failure.scope, failure.may_have_arrived) {

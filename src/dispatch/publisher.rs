@@ -105,11 +105,11 @@ pub enum AnyPublisher {
 
 impl AnyPublisher {
     /// How many messages it is best given at once: RabbitMQ confirms in intervals, whose length does
-    /// not depend on how much it has to confirm.
+    /// not depend on how much it has to confirm, and one batch is recorded while another is published.
     #[must_use]
     pub fn room(&self) -> usize {
         match self {
-            Self::Amqp(_) => 8 * CHUNK,
+            Self::Amqp(_) => 16 * CHUNK,
             _ => CHUNK,
         }
     }

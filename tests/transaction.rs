@@ -20,7 +20,7 @@ use beat::store::redis::server::Dialer;
 use beat::store::redis::{Effect, Item, Keys, Pushes, RedisLedger, Verb};
 use beat::store::{Settlement, StoreError, Term};
 use fixture::{lead, server};
-use redis::Connection;
+use redis::{Commands, Connection};
 use support::servers::Redis;
 use uuid::Uuid;
 
@@ -97,14 +97,28 @@ async fn fire(ledger: &mut RedisLedger, chunk: &[Fire]) -> Result<Vec<Outcome>, 
     ledger.fire(Term(1), 0, &items).await
 }
 
-/// Every key and what it holds, as the server dumps it.
-fn everything(link: &mut Connection) -> BTreeMap<String, Vec<u8>> {
+/// Every key and what it holds, in whatever encoding.
+fn everything(link: &mut Connection) -> BTreeMap<String, Vec<(String, String)>> {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(link).unwrap();
-    let dump = |key: String| {
-        let value = redis::cmd("DUMP").arg(&key).query(link).unwrap();
+    let content = |key: String| {
+        let kind: String = redis::cmd("TYPE").arg(&key).query(link).unwrap();
+        let value = match kind.as_str() {
+            "hash" => {
+                let fields: BTreeMap<String, String> = link.hgetall(&key).unwrap();
+                fields.into_iter().collect()
+            }
+            "list" => {
+                let items: Vec<String> = link.lrange(&key, 0, -1).unwrap();
+                items
+                    .into_iter()
+                    .map(|item| (item, String::new()))
+                    .collect()
+            }
+            _ => vec![(link.get(&key).unwrap(), kind)],
+        };
         (key, value)
     };
-    keys.into_iter().map(dump).collect()
+    keys.into_iter().map(content).collect()
 }
 
 /// The entries `a` to `d` fired before, `d` never.
@@ -195,6 +209,50 @@ async fn what_is_not_plainly_in_order_is_taken_back_unseen() {
             assert_eq!(waits.join().unwrap(), redis::Value::Nil, "{why}");
         }
         assert!(ledger.transacts(), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_ledger_is_a_table_and_no_list() {
+    let encoding = |redis: &Redis, hash: &str| {
+        let key = format!("beat:{{test}}:{hash}");
+        redis::cmd("OBJECT")
+            .arg("ENCODING")
+            .arg(key)
+            .query::<String>(&mut redis.connect())
+            .unwrap()
+    };
+    let redis = Redis::start();
+    lead(&mut redis.connect());
+    let mut ledger = ledger_of(&redis, None);
+    assert!(ledger.rehearse().await.unwrap());
+    assert!(transact(&mut ledger, &CHUNK).await.unwrap().is_some());
+    for hash in ["last", "count"] {
+        assert_eq!(encoding(&redis, hash), "hashtable", "what is new: {hash}");
+        let fields: usize = redis
+            .connect()
+            .hlen(format!("beat:{{test}}:{hash}"))
+            .unwrap();
+        assert_eq!(fields, CHUNK.len());
+    }
+    let redis = Redis::start();
+    history(&redis);
+    for hash in ["last", "count"] {
+        assert_ne!(encoding(&redis, hash), "hashtable", "{hash}");
+    }
+    let mut ledger = ledger_of(&redis, None);
+    assert!(ledger.rehearse().await.unwrap());
+    for hash in ["last", "count"] {
+        assert_eq!(
+            encoding(&redis, hash),
+            "hashtable",
+            "what was there: {hash}"
+        );
+        let fields: usize = redis
+            .connect()
+            .hlen(format!("beat:{{test}}:{hash}"))
+            .unwrap();
+        assert_eq!(fields, 3);
     }
 }
 

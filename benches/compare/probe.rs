@@ -106,13 +106,13 @@ pub fn watch(redis: &Redis, count: usize, instant: i64, patience: Duration) -> A
 
 /// From here on, slow commands are counted.
 pub fn watch_scripts(redis: &Redis) {
-    redis.run("CONFIG SET slowlog-log-slower-than 100");
+    redis.run("CONFIG SET slowlog-log-slower-than 600");
     redis.run("CONFIG SET slowlog-max-len 8192");
     redis.run("SLOWLOG RESET");
 }
 
 /// The longest script since, in milliseconds, and the longest push: of one transaction, the server
-/// is busy for no more than both. What is shorter than 0.1 is not seen.
+/// is busy for no more than both. What is shorter than 0.6 counts as that.
 pub fn longest_script(link: &mut Connection) -> f64 {
     type Entry = (i64, i64, i64, Vec<Vec<u8>>, String, String);
     let entries: Vec<Entry> = redis::cmd("SLOWLOG")
@@ -126,7 +126,7 @@ pub fn longest_script(link: &mut Connection) -> f64 {
             name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
         };
         let micros = entries.iter().filter(is_one).map(|entry| entry.2).max();
-        f64::from(i32::try_from(micros.unwrap_or(100)).unwrap_or(i32::MAX)) / 1e3
+        f64::from(i32::try_from(micros.unwrap_or(600)).unwrap_or(i32::MAX)) / 1e3
     };
     longest([b"EVAL", b"EVALSHA"]) + longest([b"LPUSH", b"RPUSH"])
 }

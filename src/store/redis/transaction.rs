@@ -145,7 +145,7 @@ impl RedisLedger {
     }
 
     /// Finds out whether this connection's server and user do transactions as they are needed, by
-    /// one whose push has to be taken back.
+    /// one whose push has to be taken back; and makes the ledger quick to search.
     pub async fn rehearse(&mut self) -> Result<bool, LinkError> {
         let tag = Uuid::new_v4();
         let key = self.keys().probe(&tag.simple().to_string());
@@ -162,7 +162,29 @@ impl RedisLedger {
         let began = matches!(replies.first(), Some(Ok(_)));
         let works = began && gone && matches!(verdict(replies), Ok(Value::Nil));
         self.set_transacts(works);
+        if works {
+            self.make_tables().await?;
+        }
         Ok(works)
+    }
+
+    /// Makes tables of small hashes, see `keep.lua`: after a restart of the server they are lists again.
+    async fn make_tables(&mut self) -> Result<(), LinkError> {
+        let long = "-".repeat(512);
+        let mut pipe = Pipeline::new();
+        pipe.ignore_errors();
+        pipe.cmd("MULTI");
+        for hash in [self.keys().last(), self.keys().count()] {
+            pipe.cmd("HSET").arg(&hash).arg(&long).arg("");
+            pipe.cmd("HDEL").arg(&hash).arg(&long);
+        }
+        pipe.cmd("EXEC");
+        // Where it is refused, scripts take longer; what is wrong with a key is told by whoever needs it.
+        let done: Result<Replies, LinkError> = self
+            .link()
+            .run(async |connection| pipe.query_async(connection).await)
+            .await;
+        done.map(drop)
     }
 
     fn transaction(&self, holder: &str, pushes: Pushes, settlements: &[Settlement]) -> Pipeline {

@@ -34,8 +34,12 @@ local function record()
   local counts = redis.call('HMGET', KEYS[3], unpack(entries))
   -- Counts mostly repeat, and are slow to read and to write.
   local following = {[false] = '1'}
-  local new_last, new_count = {}, {}
-  local time, two = ARGV[times_at + 1], 1
+  -- A hash of few and short fields is a list, and searched from its beginning for each field: for a whole
+  -- chunk that takes milliseconds. One long field makes it a table for good.
+  local new_last, new_count, two = {}, {}, 1
+  local long = not last[1] and string.rep('-', 512)
+  if long then new_last, new_count, two = {long, ''}, {long, ''}, 3 end
+  local time = ARGV[times_at + 1]
   for i = 1, items do
     if times > 1 then time = ARGV[times_at + i] end
     local stored, count = last[i], counts[i]
@@ -56,6 +60,10 @@ local function record()
   redis.call('HSET', KEYS[4], unpack(ARGV, pairs_at + 1, times_at))
   redis.call('HSET', KEYS[3], unpack(new_count))
   redis.call('HSET', KEYS[2], unpack(new_last))
+  if long then
+    redis.pcall('HDEL', KEYS[2], long)
+    redis.pcall('HDEL', KEYS[3], long)
+  end
   return table.concat(counts, ' ')
 end
 

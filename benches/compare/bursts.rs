@@ -42,7 +42,7 @@ pub fn ours(bench: &mut Bench, (count, rounds, every): (usize, usize, f64)) {
         Vec<f64>,
         Vec<f64>,
         Vec<f64>,
-        Vec<f64>,
+        Vec<(f64, f64)>,
     )>::default(
     );
     #[expect(clippy::cast_possible_truncation, reason = "whole seconds")]
@@ -88,8 +88,13 @@ pub fn ours(bench: &mut Bench, (count, rounds, every): (usize, usize, f64)) {
         let bar = if count == 10_000 { "≤ 20" } else { "" };
         table.add(&what, "beat", median(&ours), "µs CPU each", bar);
         table.add(&what, "redis-server", median(&cpus), "µs CPU each", "");
-        let longest = scripts.iter().copied().fold(0.0, f64::max);
-        table.add(&what, "beat", longest, "ms, longest script", "≤ 2");
+        let longest = scripts.iter().copied();
+        let (script, push) = longest.fold((0.0_f64, 0.0_f64), |most, one| {
+            (most.0.max(one.0), most.1.max(one.1))
+        });
+        let usual = median(&scripts.iter().map(|one| one.0).collect::<Vec<_>>());
+        let remark = format!("≤ 2; {usual:.1} in the median round, {push:.1} for the longest push");
+        table.add(&what, "beat", script, "ms, longest script", remark);
         bench.growth.push((count, 1e6 / median(&rates)));
     }
 }

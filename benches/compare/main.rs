@@ -195,7 +195,7 @@ const NOTES: &str = "\
 How it is measured: bursts are entries of one interval with a common start_at, several rounds, medians. The first message
 is seen by a client that waits in BLMOVE, the last by LLEN asked each 0.25 to 1 ms; RabbitMQ is asked for the queue's
 length each 2 ms. Lag is from the fire time named in the message to a BRPOP consumer. CPU is the kernel's count of all
-threads. Scripts: Redis' SLOWLOG, longest script and longest push together. Yardsticks push the same bytes between the rounds, 1 000 in a pipeline.
+threads. Scripts: Redis' SLOWLOG from 0.6 ms, the most of all rounds. Yardsticks push the same bytes between the rounds, 1 000 in a pipeline.
 The other schedulers get interval entries with the same due instant, and are stopped when their time is up.";
 
 fn machine(load: &str) -> String {

@@ -111,9 +111,9 @@ pub fn watch_scripts(redis: &Redis) {
     redis.run("SLOWLOG RESET");
 }
 
-/// The longest script since, in milliseconds, and the longest push: of one transaction, the server
-/// is busy for no more than both. What is shorter than 0.6 counts as that.
-pub fn longest_script(link: &mut Connection) -> f64 {
+/// The longest script and the longest push since, in milliseconds; one transaction has both. What is
+/// shorter than 0.6 counts as that.
+pub fn longest_script(link: &mut Connection) -> (f64, f64) {
     type Entry = (i64, i64, i64, Vec<Vec<u8>>, String, String);
     let entries: Vec<Entry> = redis::cmd("SLOWLOG")
         .arg("GET")
@@ -128,7 +128,10 @@ pub fn longest_script(link: &mut Connection) -> f64 {
         let micros = entries.iter().filter(is_one).map(|entry| entry.2).max();
         f64::from(i32::try_from(micros.unwrap_or(600)).unwrap_or(i32::MAX)) / 1e3
     };
-    longest([b"EVAL", b"EVALSHA"]) + longest([b"LPUSH", b"RPUSH"])
+    (
+        longest([b"EVAL", b"EVALSHA"]),
+        longest([b"LPUSH", b"RPUSH"]),
+    )
 }
 
 /// Waits until the wall clock shows `instant`.

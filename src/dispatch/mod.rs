@@ -44,7 +44,7 @@ use crate::timetable::EntryName;
 /// Most items of one chunk: a longer script would hold up the workers' Redis for milliseconds.
 pub const CHUNK: usize = 128;
 /// Most items of a chunk that is launched: half as much work for the server as one that is dispatched.
-pub const TRANSACTION: usize = 2 * CHUNK;
+pub const TRANSACTION: usize = 192;
 /// Most bytes of messages in one chunk, unless one alone has more.
 pub const CHUNK_BYTES: usize = 512 * 1024;
 

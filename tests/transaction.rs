@@ -262,7 +262,7 @@ const MORE: [&str; 6] = ["multi", "exec", "eval", "ltrim", "lindex", "lpush"];
 fn with_user(denied: &str) -> Redis {
     let redis = Redis::start();
     history(&redis);
-    redis.run("ACL SETUSER store on >pw ~* &* -@all +role +select +get +type +exists +hexists +hmget +hset +del");
+    redis.run("ACL SETUSER store on >pw ~* &* -@all +role +select +get +type +exists +hexists +hmget +hset +del +evalsha +script|load");
     for command in MORE.iter().filter(|command| **command != denied) {
         redis.run(&format!("ACL SETUSER store +{command}"));
     }
@@ -278,7 +278,19 @@ async fn a_user_who_may_not_is_found_out_before_anything_is_pushed() {
         assert!(!ledger.rehearse().await.unwrap(), "{denied}");
         assert!(!ledger.transacts(), "{denied}");
         assert_eq!(everything(&mut redis.connect()), before, "{denied}");
+        still_fires(&mut ledger, denied).await;
     }
+}
+
+/// On whatever connection it has now.
+async fn still_fires(ledger: &mut RedisLedger, denied: &str) {
+    let outcomes = fire(ledger, &CHUNK).await.unwrap();
+    let fired = |outcome: &Outcome| matches!(outcome, Outcome::Fired(_));
+    assert_eq!(
+        outcomes.iter().all(fired),
+        denied != "lpush",
+        "{denied}: {outcomes:?}"
+    );
 }
 
 #[tokio::test]
@@ -292,6 +304,7 @@ async fn a_user_who_may_no_longer_leaves_nothing_behind() {
         assert_eq!(transact(&mut ledger, &CHUNK).await, Ok(None), "{denied}");
         assert_eq!(everything(&mut redis.connect()), before, "{denied}");
         assert!(!ledger.transacts(), "{denied}");
+        still_fires(&mut ledger, denied).await;
     }
     // Keys that it may push to and not read.
     let redis = with_user("");

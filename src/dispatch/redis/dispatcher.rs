@@ -38,6 +38,8 @@ pub struct RedisDispatcher {
     sight: Option<Sight>,
     /// Numbers of the connections, to the store and to the broker, that it went through.
     probed: (u64, u64),
+    /// Whether no rehearsal of a transaction has failed: it would again.
+    fit: bool,
     /// Chunks on their way, the oldest first.
     flights: VecDeque<Flight>,
 }
@@ -54,6 +56,7 @@ impl RedisDispatcher {
             mode: Mode::Unknown,
             sight: None,
             probed: (0, 0),
+            fit: true,
             flights: VecDeque::new(),
         }
     }
@@ -175,7 +178,11 @@ impl RedisDispatcher {
     pub async fn land(&mut self) -> Option<Landing> {
         let flight = self.flights.pop_front()?;
         let landed = match self.parts() {
-            Ok((ledger, _)) => ledger.land(flight).await,
+            Ok((ledger, _)) => {
+                let landed = ledger.land(flight).await;
+                self.fit &= ledger.transacts();
+                landed
+            }
             Err(error) => Err(error),
         };
         Some(match landed {
@@ -260,12 +267,18 @@ impl RedisDispatcher {
                     "the broker's user may no longer read the probe key of the store".into(),
                 ));
             }
-            if sight == Sight::Seen && !ledger.rehearse().await.map_err(|error| not_done(&error))? {
-                tracing::info!(
-                    event = "warning",
-                    "the store's user may not use transactions: messages pass through the script, which is slower"
-                );
+            if sight == Sight::Seen && self.fit {
+                let (ledger, _) = self.parts()?;
+                let fit = ledger.rehearse().await.map_err(|error| not_done(&error))?;
+                if !fit {
+                    tracing::info!(
+                        event = "warning",
+                        "the store's user may not use MULTI, EXEC, EVAL, LTRIM or LINDEX: messages pass through the script, which is slower"
+                    );
+                }
+                self.fit = fit;
             }
+            let (ledger, publisher) = self.parts()?;
             self.probed = (ledger.link().dials(), publisher.link().dials());
             self.sight = Some(sight);
         }

@@ -126,7 +126,10 @@ impl RedisLedger {
             }
             Ok(_) => None,
             Err(refused) => {
-                return match self.link().judge(Ok(Err(refused))) {
+                let judged = self.link().judge(Ok(Err(refused)));
+                // Perhaps the transaction was begun and not ended.
+                self.link().drop_connection();
+                return match judged {
                     // The user may not do it; perhaps it may run the script alone.
                     Err(LinkError::Refused(_)) => {
                         self.set_transacts(false);
@@ -164,6 +167,9 @@ impl RedisLedger {
         self.set_transacts(works);
         if works {
             self.make_tables().await?;
+        } else {
+            // Perhaps the transaction was begun and not ended.
+            self.link().drop_connection();
         }
         Ok(works)
     }

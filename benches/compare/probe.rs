@@ -22,7 +22,7 @@ pub fn cpu(pid: u32) -> f64 {
         .sum()
 }
 
-/// Resident memory in MiB: now, and the most it ever was.
+/// Resident memory in MiB: now, and what of it is mapped from files, the program itself above all.
 pub fn memory(pid: u32) -> (f64, f64) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let of = |key: &str| {
@@ -30,7 +30,7 @@ pub fn memory(pid: u32) -> (f64, f64) {
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
         kib.map_or(f64::NAN, |kib| kib / 1024.0)
     };
-    (of("VmRSS:"), of("VmHWM:"))
+    (of("VmRSS:"), of("RssFile:"))
 }
 
 /// When the messages of a burst arrived, in seconds after its instant.

@@ -133,7 +133,7 @@ pub fn idle(bench: &mut Bench, count: usize, seconds: u64) {
     std::thread::sleep(Duration::from_secs(seconds));
     let spent = probe::cpu(beat.pid()) - before.0;
     let passed = f64::from(i32::try_from(wall_micros() - before.1).unwrap_or(i32::MAX));
-    let (memory, most) = probe::memory(beat.pid());
+    let (memory, files) = probe::memory(beat.pid());
     let (most_memory, most_cpu) = if count > 1_000 {
         ("≤ 100", "≤ 0.5")
     } else {
@@ -159,7 +159,7 @@ pub fn idle(bench: &mut Bench, count: usize, seconds: u64) {
         "beat",
         memory,
         "MiB RSS",
-        format!("{most_memory}; {most:.0} at most"),
+        format!("{most_memory}; {files:.1} of it the mapped program and libraries"),
     );
     table.add(
         &what,

@@ -306,6 +306,14 @@ async fn a_user_who_may_no_longer_leaves_nothing_behind() {
         assert!(!ledger.transacts(), "{denied}");
         still_fires(&mut ledger, denied).await;
     }
+    // Without its beginning the rest is carried out one by one; that happens once.
+    let redis = with_user("");
+    let mut ledger = ledger_of(&redis, Some("store"));
+    assert!(ledger.rehearse().await.unwrap());
+    redis.run("ACL SETUSER store -multi");
+    let fired = [10, 100, 123_457, 1].map(Outcome::Fired);
+    assert_eq!(transact(&mut ledger, &CHUNK).await.unwrap().unwrap(), fired);
+    assert!(!ledger.transacts());
     // Keys that it may push to and not read.
     let redis = with_user("");
     redis.run("ACL SETUSER store resetkeys ~beat:* %W~celery %W~mail");

@@ -1,14 +1,14 @@
 //! The seam: publish and remember, as one operation.
 //!
 //! [`Dispatcher::dispatch`] takes what is due and says, item by item, what became of it. Nothing
-//! above it knows whether one script did both (store and broker in one Redis) or a publisher and a
+//! above it knows whether one step did both (store and broker in one Redis) or a publisher and a
 //! ledger did it one after the other.
 //!
 //! - [`scribe`]: from a due item to the message and the record;
 //! - [`confirmed`]: any publisher and any ledger, in the order that `delivery` asks for;
 //! - [`publisher`]: what a publisher is and says;
 //! - [`outlet`]: a publisher, and whether its broker takes messages;
-//! - [`redis`]: publishes to Redis; exactly once, by one script, while the store is there too;
+//! - [`redis`]: publishes to Redis; exactly once, in one step, while the store is there too;
 //! - [`amqp`]: publishes to RabbitMQ;
 //! - [`folder`]: publishes to folders in Kombu's layout;
 //! - [`shadow`]: publishes nowhere and says that it did, for `beat --shadow`;

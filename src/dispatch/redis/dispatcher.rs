@@ -1,4 +1,4 @@
-//! One script while store and broker are one Redis, else publish and record.
+//! One transaction or script while store and broker are one Redis, else publish and record.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::{AnyLedger, Settlement, StoreError, Term};
 enum Mode {
     /// Nothing was seen yet.
     Unknown,
-    /// In one script, exactly once.
+    /// In one step of the server, exactly once.
     Atomic,
     /// One after the other.
     Confirmed,
@@ -61,7 +61,7 @@ impl RedisDispatcher {
         }
     }
 
-    /// What it does where one script cannot.
+    /// What it does where one step cannot.
     pub fn confirmed(&mut self) -> &mut Confirmed {
         &mut self.confirmed
     }

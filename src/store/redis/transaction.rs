@@ -118,6 +118,10 @@ impl RedisLedger {
             Ok(replies) => self.link().judge(replies)?,
             Err(error) => return Err(LinkError::Ambiguous(error.to_string()).into()),
         };
+        if matches!(replies.first(), Some(Err(_))) {
+            // Carried out command by command: this once, and not again.
+            self.set_transacts(false);
+        }
         let outcomes = match verdict(replies) {
             Ok(Value::BulkString(counts)) => fired(&counts, flight.items),
             Ok(Value::Nil) => return Ok(None),
